@@ -1,0 +1,50 @@
+"""The definition, tap by tap, in float64 or exact integers: slow, obviously right, and the judge of all others."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from ..borders import OUTSIDE, source_index
+from ..problem import Axis, Problem
+
+
+def correlate(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """y[p] = sum over a of k[a] * x[p * stride + start + a * dilation], before rounding to the result's dtype.
+
+    x: an array of problem.shape. Returns int64, float64 or complex128 of problem.result_shape; a zero tap is absent.
+    """
+    kernel = problem.weights
+    exact = problem.image.kind in "biu" and kernel.dtype.kind in "biu"
+    work = np.int64 if exact else np.result_type(kernel.dtype, problem.image, np.float64)
+    y = np.zeros(problem.result_shape, work)
+    indices = [_tap_indices(axis, problem.border) for axis in problem.geometry]
+    for tap in itertools.product(*(range(n) for n in kernel.shape)):
+        weight = kernel[tap]
+        if weight == 0:
+            continue
+        pixels = x
+        outside = None
+        for axis, index, a in zip(problem.axes, indices, tap, strict=True):
+            pixels = pixels.take(np.maximum(index[a], 0), axis) if x.size else np.zeros(problem.result_shape, x.dtype)
+            missing = (index[a] == OUTSIDE).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+            outside = missing if outside is None else outside | missing
+        pixels = np.where(outside, np.asarray(problem.fill, problem.image), pixels)
+        with np.errstate(all="ignore"):
+            y += pixels.astype(work) * work(weight) if exact else _times(pixels.astype(work), weight)
+    return y
+
+
+def _times(pixels: np.ndarray, weight: np.number) -> np.ndarray:
+    """A product by a real weight keeps real and imaginary parts apart, so that an infinity does not cross over."""
+    if np.iscomplexobj(pixels) and not np.iscomplexobj(weight):
+        return (pixels.view(np.float64) * float(weight)).view(np.complex128)
+    return pixels * weight
+
+
+def _tap_indices(axis: Axis, border: str) -> np.ndarray:
+    """[a, p] -> the image index under tap a for output p, or OUTSIDE."""
+    p = np.arange(axis.out, dtype=np.int64) * axis.stride + axis.start
+    a = np.arange(axis.taps, dtype=np.int64) * axis.dilation
+    return source_index(a[:, None] + p[None, :], axis.n, border)
