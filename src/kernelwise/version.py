@@ -1,3 +1,3 @@
-"""The version of kernelwise: the one place where it is written; the packaging and `kernelwise.__version__` read it here."""
+"""The version of kernelwise, in the one place where it is written: the packaging reads it here."""
 
 VERSION = "0.1.0"
