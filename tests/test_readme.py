@@ -3,7 +3,7 @@
 Every block fenced as ```python runs, a page's blocks in order and in one namespace, in a temporary folder. A comment
 that starts with `# ->`, behind a statement or on the lines below it, says what comes out: what the statement prints,
 or else the `str` or `repr` of the expression. Following comment lines that are indented by at least four blanks
-continue it. Runs of white space count as one blank, and `...` stands for anything.
+continue it. Runs of white space count as one blank, and as none after an opening bracket; `...` stands for anything.
 
     X + 1          # -> [[1. 2.]
                    #     [3. 4.]]
@@ -65,6 +65,11 @@ def steps(code: str) -> list[Step]:
     return found
 
 
+def agrees(wanted: str, got: str) -> bool:
+    wanted, got = (re.sub(r"\[\s+", "[", text) for text in (wanted, got))
+    return doctest.OutputChecker().check_output(wanted, got, LENIENT)
+
+
 def run_step(step: Step, namespace: dict[str, Any], where: str) -> list[str]:
     """Run one statement; what came out of it, in every form a page may show."""
     printed = io.StringIO()
@@ -83,7 +88,7 @@ def run_block(code: str, namespace: dict[str, Any], page: str = "page", first_li
         ast.increment_lineno(step.statement, first_line - 1)
         shown = run_step(step, namespace, page)
         wanted = " ".join(step.expected)
-        if step.expected and not any(doctest.OutputChecker().check_output(wanted, got, LENIENT) for got in shown):
+        if step.expected and not any(agrees(wanted, got) for got in shown):
             raise AssertionError(f"{page}:{step.statement.lineno}: it says {wanted.strip()!r} and gives {shown[0]!r}")
 
 
@@ -109,6 +114,7 @@ RIGHT = [
     "for i in range(2):\n    print(i)\n# -> 0\n#    1",
     "import numpy as np\nnp.eye(2)  # -> [[1. 0.]\n           #     [0. 1.]]\n# prose",
     "f'{1 / 3} s'  # -> 0.33... s",
+    "import numpy as np\nnp.array([1.0, 10.0])  # -> [1. 10.]",
     "a = 1  # no claim\nprint('# -> 7')",
 ]
 WRONG = [
