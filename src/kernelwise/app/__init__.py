@@ -1,0 +1,1 @@
+"""The command line, image files, the tour and the benchmark. Needs the extra: `pip install kernelwise[app]`."""

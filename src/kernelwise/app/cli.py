@@ -1,0 +1,40 @@
+"""The console entry `kernelwise`. It needs nothing but the standard library, so that it can say what is missing."""
+
+from __future__ import annotations
+
+import sys
+
+EXTRA = frozenset({"PIL", "matplotlib", "rich", "tifffile", "typer"})
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
+
+
+def main() -> int:
+    """Run the command line on `sys.argv` and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    A library of the `app` extra that is not installed is answered with the line that installs it.
+
+    >>> from kernelwise.app.cli import main
+    >>> main.__name__
+    'main'
+    """
+    try:
+        # What cannot be written in the terminal's encoding is written as "?" instead of ending the program.
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        from .commands import app
+
+        app(prog_name="kernelwise")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        print(f"kernelwise: this command needs {error.name}: pip install kernelwise[app]", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
