@@ -1,0 +1,121 @@
+"""The command line of the benchmark, with argparse: it works without the `app` extra."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..atomic import replacing
+from . import calls, cases, machine, measure, processes, report, rivals
+from .timing import Pace
+
+QUICK, FULL = Pace(least=5, most=15, budget=0.6), Pace(least=5, most=15, budget=2.0)
+CALLS = Pace(least=7, most=15, budget=0.3)
+FORMAT = 1  # of the JSON
+
+Job = Callable[[float | None], list[measure.Result]]  # given the multiply-add peak
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark, or turn its JSON into Markdown; 0 done, 1 a row failed, 2 wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.markdown:
+        try:
+            print(report.markdown(json.loads(Path(options.markdown).read_text(encoding="utf-8"))), end="")
+        except (OSError, ValueError, KeyError) as error:
+            parser.error(f"`--markdown` must name a file that `--json` wrote (got {options.markdown!r}: {error!r})")
+        return 0
+    if options.json and not Path(options.json).absolute().parent.is_dir():
+        parser.error(f"`--json` must name a file in a folder that exists (got {options.json!r})")
+    jobs = _jobs(options)
+    scripts = [what for what in processes.SCRIPTS if _chosen(f"process {what}", options.only)]
+    if not jobs and not scripts:
+        print(f"no row has every word of {options.only!r} in its name", file=sys.stderr)
+        return 2
+    found = run(jobs, scripts, repeats=9 if options.full else 5)
+    if options.json:
+        with replacing(options.json) as stream:
+            stream.write((json.dumps(found, indent=1) + "\n").encode())
+        print(f"every figure: {options.json}")
+    if options.markdown is not None:
+        print(report.markdown(found), end="")
+    return 1 if any(row["status"] != "ok" for row in found["rows"]) else 0
+
+
+def run(jobs: Sequence[Job], scripts: Sequence[str], repeats: int) -> dict[str, Any]:
+    """Measure and print, row by row; returns what `--json` writes."""
+    start = time.perf_counter()
+    peak = machine.fma_peak()
+    found: dict[str, Any] = {"format": FORMAT, "machine": machine.describe(), "fma_peak": peak, "rows": []}
+    missing = [name for name, version in found["machine"].items() if version == rivals.NOT_INSTALLED]
+    if missing:
+        print(f"not installed, and so left out: {', '.join(missing)}")
+    print(report.header(), flush=True)
+    for job in jobs:
+        for result in job(peak):
+            found["rows"].append(result.as_dict())
+            print(report.text_row(found["rows"][-1]), flush=True)
+    found["processes"] = {}
+    for what in scripts:
+        found["processes"][what] = processes.measure(what, repeats)
+    found["seconds"] = time.perf_counter() - start
+    print("", *report.process_lines(found), "", *report.summary(found), sep="\n", flush=True)
+    return found
+
+
+def _jobs(options: argparse.Namespace) -> list[Job]:
+    """The rows that were asked for, images first, each as a function to call."""
+    rows = cases.full() if options.full else cases.quick()
+    pace = FULL if options.full else QUICK
+
+    def image(row: cases.Row) -> Job:
+        return lambda peak: measure.measure(row, options.threads, pace, peak)
+
+    def call(row: cases.Row, way: str) -> Job:
+        return lambda peak: [calls.measure_call(row, way, CALLS)]
+
+    ways = [(row, way) for row in calls.rows() for way in calls.OURS]
+    small = [call(r, way) for r, way in ways if _chosen(calls.result_of(r, way).name, options.only)]
+    return [image(row) for row in rows if _chosen(row.name, options.only)] + small
+
+
+def _chosen(name: str, only: str | None) -> bool:
+    """Whether every word of ``only`` is a word, or a part of one, in the name."""
+    return only is None or all(word in name for word in only.split())
+
+
+def _thread_counts(text: str) -> list[int]:
+    counts = [int(part) for part in text.split(",")]
+    if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
+        raise ValueError(text)
+    return counts
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kernelwise bench",
+        description="Speed beside OpenCV, SciPy, scikit-image, PyTorch and NumPy, as ratios measured in one run.",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a subset in about a minute and a half (the default)")
+    size.add_argument("--full", action="store_true", help="every kernel, type and size: 10 to 20 minutes")
+    both = "1,2" if machine.available_cores() > 1 else "1"
+    parser.add_argument(
+        "--threads", type=_thread_counts, default=_thread_counts(both), help=f"thread counts (default {both})"
+    )
+    parser.add_argument("--only", metavar="TEXT", help="rows with every word of TEXT in their name")
+    parser.add_argument("--json", metavar="FILE", help="write every median and every round there")
+    parser.add_argument(
+        "--markdown",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="print a Markdown table, of FILE if one is named (then nothing is measured), else of this run",
+    )
+    return parser

@@ -1,0 +1,174 @@
+"""One row: every contender is checked, the hopeless are left out, the rest are timed in one interleaved run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from statistics import quantiles
+from typing import Any
+
+import numpy as np
+
+from . import agree, ours, rivals
+from .cases import Row
+from .rivals.contender import Contender
+from .timing import Entry, Pace, each_call, interleave, occupancy
+
+COPY = "np.copyto"
+TOO_SLOW = 20.0  # times the best rival: left out after one trial call
+LONG_TRIAL = 0.25  # s; a first call shorter than this is made again, without what happens in a first call only
+
+
+@dataclass
+class Result:
+    """What is known of a row at one thread count. Times in seconds per call; None is unknown or does not apply."""
+
+    name: str
+    image: str
+    types: str
+    kernel: str
+    threads: int
+    section: str = "images"  # or "calls"
+    integers: bool = False  # integer sums: no fused multiply-add in them
+    status: str = "ok"  # or "fail", with the reason in `why`
+    why: str = ""
+    rounds: int = 0
+    medians: dict[str, float] = field(default_factory=dict)  # kernelwise, rivals and np.copyto
+    seconds: dict[str, list[float]] = field(default_factory=dict)  # the same, round by round
+    left_out: dict[str, str] = field(default_factory=dict)  # rival -> why
+    best: str | None = None
+    ratio: float | None = None  # median of the best rival / median of ours
+    ratio_quartiles: list[float] | None = None  # of the same ratio taken in each round
+    gain: float | None = None  # ours on one thread / ours on this many
+    copy_share: float | None = None  # bytes of image and result per second / those of np.copyto on one thread
+    fma_share: float | None = None  # operations of the definition per second / peak of one core times threads
+    occupancy: float | None = None  # of the core while ours ran on one thread: below 1 when others used it
+
+    @property
+    def ours(self) -> float | None:
+        return self.medians.get(ours.NAME)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def settle(self, entries: Sequence[Entry], rounds: int) -> None:
+        """Take the medians from the entries and find the best rival."""
+        self.rounds = rounds
+        self.seconds = {e.name: e.seconds for e in entries}
+        self.medians = {e.name: e.median for e in entries}
+        found = {name: t for name, t in self.medians.items() if name not in (ours.NAME, COPY)}
+        if not found:
+            return
+        self.best = min(found, key=found.__getitem__)
+        mine = self.medians[ours.NAME]
+        self.ratio = found[self.best] / mine
+        each = [b / a for a, b in zip(self.seconds[ours.NAME], self.seconds[self.best], strict=True)]
+        self.ratio_quartiles = quantiles(each, n=4) if len(each) > 1 else each * 3
+
+
+def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float | None = None) -> list[Result]:
+    """Time the row at every thread count, in one run.
+
+    fma_peak: operations per second of one core, or None. Returns one Result per thread count; a contender that is
+    wrong, or ours raising an error, makes all of them fail, and then nothing is timed.
+    """
+    integers = row.kernel.exact and row.source == "u8"
+    results = [Result(row.name, row.image_name, row.types, row.kernel.name, t, integers=integers) for t in threads]
+    x, out = row.image(), row.empty()
+    try:
+        fields = _checked_fields(row, x, out, results)
+    except Exception as error:  # whatever it is: the row fails and says so, the other rows go on
+        for result in results:
+            result.status, result.why = "fail", f"{type(error).__name__}: {error}".splitlines()[0]
+        return results
+    groups = [
+        (t, [Entry(c.name, each_call(c.call), c.spins) for c in contenders])
+        for t, contenders in zip(threads, fields, strict=True)
+    ]
+    copy = Entry(COPY, each_call(_copy_of(row)))
+    groups[0][1].append(copy)
+    rounds = interleave(groups, pace, rivals.set_threads)
+    for result, (_, entries) in zip(results, groups, strict=True):
+        result.settle(entries, rounds)
+        _add_shares(result, results[0], row, copy.median, fma_peak)
+    if threads[0] == 1 and pace.budget:
+        results[0].occupancy = occupancy(fields[0][0].call, min(0.05, pace.budget))
+    return results
+
+
+def _checked_fields(row: Row, x: np.ndarray, out: np.ndarray, results: Sequence[Result]) -> list[list[Contender]]:
+    """Ours and the rivals worth timing, per thread count; raises Disagreement if any result is wrong."""
+    fields = []
+    earlier = None
+    for result in results:
+        rivals.set_threads(result.threads)
+        first = ours.contender(row, x, out, result.threads)
+        _poison(out)
+        mine = first.call().copy()
+        agree.with_definition(row, x, mine)
+        if earlier is not None and not np.array_equal(mine, earlier):
+            raise agree.Disagreement(f"{result.threads} threads give other bits than {results[0].threads}")
+        earlier = mine
+        others = [c for c in rivals.contenders(row, x, out) if c.name not in results[0].left_out]
+        result.left_out = results[0].left_out | _hopeless(others, row, x, out, mine)
+        fields.append([first, *(c for c in others if c.name not in result.left_out)])
+    return fields
+
+
+def _hopeless(
+    others: Sequence[Contender], row: Row, x: np.ndarray, out: np.ndarray, mine: np.ndarray
+) -> dict[str, str]:
+    """Check all rivals; name those that raise an error or take more than TOO_SLOW times as long as the best of them."""
+    trials, reasons = {}, {}
+    for contender in others:
+        try:
+            trials[contender.name] = _trial(contender, row, x, out, mine)
+        except agree.Disagreement:
+            raise
+        except Exception as error:  # a version that cannot do this: no reason to fail, but to be told
+            reasons[contender.name] = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    best = min(trials.values(), default=0.0)
+    for name, seconds in trials.items():
+        if seconds > TOO_SLOW * best:
+            reasons[name] = f"one call takes {seconds * 1e3:.3g} ms, {seconds / best:.0f} times the best rival"
+    return reasons
+
+
+def _trial(contender: Contender, row: Row, x: np.ndarray, out: np.ndarray, mine: np.ndarray) -> float:
+    """Check a rival's result against ours; returns the seconds of one call, of a second one if the first was short."""
+    _poison(out)
+    start = time.perf_counter()
+    got = contender.call()
+    seconds = time.perf_counter() - start
+    if contender.factor != 1.0:
+        got = got * got.dtype.type(contender.factor)
+    allowed = agree.tolerance(row, x, contender.fourier)
+    agree.compare(f"{ours.NAME} and {contender.name}", mine[contender.region], got, allowed)
+    if seconds < LONG_TRIAL:
+        start = time.perf_counter()
+        contender.call()
+        seconds = time.perf_counter() - start
+    return seconds
+
+
+def _poison(out: np.ndarray) -> None:
+    """What a call does not write stays wrong."""
+    out[...] = np.nan if out.dtype.kind == "f" else 77
+
+
+def _copy_of(row: Row) -> Callable[[], None]:
+    """np.copyto that moves as many bytes as the row's image and result together."""
+    size = row.bytes_moved() // 2
+    source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
+    return partial(np.copyto, target, source)
+
+
+def _add_shares(result: Result, single: Result, row: Row, copy: float, fma_peak: float | None) -> None:
+    mine = result.medians[ours.NAME]
+    if single is not result:
+        result.gain = single.medians[ours.NAME] / mine
+    result.copy_share = copy / mine
+    if fma_peak is not None and not result.integers:
+        result.fma_share = row.flops() / mine / (fma_peak * result.threads)

@@ -1,0 +1,206 @@
+"""The table as plain text, row by row as they come, then the summary; and as Markdown from the JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Report = Mapping[str, Any]  # what `kernelwise bench --json` writes
+
+COLUMNS = (
+    ("image", 12, "<"),
+    ("types", 10, "<"),
+    ("kernel", 12, "<"),
+    ("thr", 3, ">"),
+    ("ours", 9, ">"),
+    ("best rival", 19, "<"),
+    ("rival", 9, ">"),
+    ("ratio", 7, ">"),
+    ("2T/1T", 6, ">"),
+    ("copy", 5, ">"),
+    ("FMA", 5, ">"),
+)
+LEGEND = (
+    "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
+    "copy = share of np.copyto's\nbandwidth on one thread; FMA = share of the multiply-add peak, operations as the "
+    "definition has them ('-': integers)."
+)
+
+
+def header() -> str:
+    """The column titles and a rule below them."""
+    titles = _line(title for title, _, _ in COLUMNS)
+    return f"{titles}\n{'-' * len(titles)}"
+
+
+def text_row(row: Report) -> str:
+    """One result as a line of the table; a row that failed says why."""
+    start = (row["image"], row["types"], row["kernel"], str(row["threads"]))
+    if row["status"] != "ok":
+        return _line((*start, "FAIL")) + f"  {row['why']}"
+    best = row["best"]
+    cells = (
+        *start,
+        duration(row["medians"]["kernelwise"]),
+        best or "none installed",
+        duration(row["medians"][best]) if best else "",
+        marked_ratio(row["ratio"]),
+        _number(row["gain"]),
+        percent(row["copy_share"]),
+        "-" if row["integers"] else percent(row["fma_share"]),
+    )
+    return _line(cells if row["section"] == "images" else cells[:8])
+
+
+def summary(report: Report) -> list[str]:
+    """Geometric means over all and per group, the lowest row, the rows lost, what was left out or is not installed."""
+    rows = report["rows"]
+    lines = [LEGEND, "", "geometric mean of the ratios"]
+    lines += [f"  {name:<28}{mean:6.2f}  ({count} rows)" for name, mean, count in means(rows)]
+    timed = [r for r in rows if r["ratio"] is not None]
+    if timed:
+        low = min(timed, key=lambda r: r["ratio"])
+        lines.append(f"lowest row: {_title(low)}: {low['ratio']:.2f} ({low['best']})")
+        lost = [r for r in timed if r["ratio"] < 1]
+        lines.append(f"slower than the best rival in {len(lost)} of {len(timed)} rows")
+        lines += [f"  {_title(r)}: {r['ratio']:.2f} ({r['best']})" for r in sorted(lost, key=lambda r: r["ratio"])]
+    failed = [r for r in rows if r["status"] != "ok"]
+    lines += [f"FAILED {_title(r)}: {r['why']}" for r in failed]
+    raised = sorted({f"{n}: {w}" for r in rows for n, w in r["left_out"].items() if "times the best" not in w})
+    lines += [f"left out, {reason}" for reason in raised]
+    slow = sum("times the best" in w for r in rows for w in r["left_out"].values())
+    if slow:
+        lines.append(f"left out as more than 20 times slower than the best rival: {slow} contenders (see the JSON)")
+    shares = [r["occupancy"] for r in rows if r["occupancy"] is not None]
+    if shares:
+        low_share = sorted(shares)[len(shares) // 10]
+        note = "" if low_share > 0.95 else "; OTHER WORK DISTURBED THIS RUN"
+        lines.append(
+            f"core was ours: median {sorted(shares)[len(shares) // 2]:.2f}, lowest tenth {low_share:.2f}{note}"
+        )
+    return [*lines, machine_line(report["machine"], report["fma_peak"])]
+
+
+def process_lines(report: Report) -> list[str]:
+    """The whole-process figures: medians with the lowest and the highest value."""
+    lines = []
+    for what, found in report["processes"].items():
+        if "error" in found:
+            lines.append(f"{what}: not measured: {found['error']}")
+            continue
+        for line in found["lines"]:
+            low, high = min(line["values"]), max(line["values"])
+            runs = f"{low:.3g}..{high:.3g}, {len(line['values'])} processes"
+            lines.append(f"  {what:<11}{line['name']:<44}{line['median']:9.3g} {found['unit']}  ({runs})")
+        lines += [f"  {what:<11}{name} not installed" for name in found["not installed"]]
+    return lines
+
+
+def machine_line(machine: Mapping[str, str], fma_peak: float | None) -> str:
+    """CPU, target, versions and date in one line."""
+    peak = "FMA peak n/a" if fma_peak is None else f"FMA peak {fma_peak / 1e9:.0f} GFLOP/s a core"
+    fixed = ("cpu", "cores", "target", "date")
+    versions = ", ".join(f"{k} {v}" for k, v in machine.items() if k not in (*fixed, "system"))
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, target {machine['target']}, {peak}; "
+        f"{versions}; {machine['date']}"
+    )
+
+
+def means(rows: Sequence[Report]) -> list[tuple[str, float, int]]:
+    """(group, geometric mean of the ratios, rows): all, then by threads, section, types, image and kernel."""
+    groups: dict[str, list[float]] = {}
+    images = [r for r in rows if r["section"] == "images"]
+    for row in rows:
+        if row["ratio"] is None:
+            continue
+        keys = ["small calls"]
+        if row["section"] == "images":
+            one = f"{row['threads']} thread" + "s" * (row["threads"] > 1)
+            keys = [f"images, {one}", f"{row['types']}, {one}", f"{row['image']}, {one}", f"{row['kernel']}, {one}"]
+        for key in ["all", *keys]:
+            groups.setdefault(key, []).append(row["ratio"])
+    order = ["all", "small calls"]
+    for part in ("threads", "types", "image", "kernel"):
+        values = dict.fromkeys("images" if part == "threads" else r[part] for r in images)
+        order += [g for v in values for g in groups if g.startswith(f"{v}, ")]
+    return [(g, geometric_mean(groups[g]), len(groups[g])) for g in order if g in groups]
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def markdown(report: Report) -> str:
+    """The tables of the README: a line per row with all its thread counts, the means, the processes, the machine."""
+    rows = report["rows"]
+    images = [r for r in rows if r["section"] == "images"]
+    counts = sorted({r["threads"] for r in images})
+    lines = _markdown_images(images, counts) if images else []
+    calls = [r for r in rows if r["section"] == "calls"]
+    if calls:
+        lines += ["", "| small call | kernelwise | best rival | ratio |", "|---|---:|---|---:|"]
+        lines += [f"| {r['image']} {r['kernel']} | {_markdown_cells(r)} |" for r in calls]
+    lines += ["", "| geometric mean of the ratios | | rows |", "|---|---:|---:|"]
+    lines += [f"| {name} | {mean:.2f} | {count} |" for name, mean, count in means(rows)]
+    measured = [(what, found) for what, found in report["processes"].items() if "error" not in found]
+    if measured:
+        lines += ["", "| whole processes | median |", "|---|---:|"]
+        lines += [f"| {w}: {n['name']} | {n['median']:.3g} {f['unit']} |" for w, f in measured for n in f["lines"]]
+    return "\n".join([*lines, "", machine_line(report["machine"], report["fma_peak"])]) + "\n"
+
+
+def _markdown_images(images: Sequence[Report], counts: Sequence[int]) -> list[str]:
+    titles = "".join(f" {t} thread{'s' * (t > 1)} | best rival | ratio |" for t in counts)
+    lines = [f"| image | types | kernel |{titles}", "|---|---|---|" + "---:|---|---:|" * len(counts)]
+    by_name: dict[str, dict[int, Report]] = {}
+    for row in images:
+        by_name.setdefault(row["name"], {})[row["threads"]] = row
+    for found in by_name.values():
+        row = next(iter(found.values()))
+        cells = " | ".join(_markdown_cells(found[t]) if t in found else " | | " for t in counts)
+        lines.append(f"| {row['image']} | {row['types'].replace('->', ' to ')} | {row['kernel']} | {cells} |")
+    return lines
+
+
+def _markdown_cells(row: Report) -> str:
+    if row["status"] != "ok":
+        return "FAIL | |"
+    ours, best = duration(row["medians"]["kernelwise"]), row["best"]
+    if best is None:
+        return f"{ours} | none installed | "
+    return f"{ours} | {best} {duration(row['medians'][best])} | {row['ratio']:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Three digits with the unit that fits: "0.214 us", "35.1 us", "4.20 ms", "1.31 s"."""
+    for unit, scale in (("us", 1e6), ("ms", 1e3), ("s", 1.0)):
+        value = float(f"{seconds * scale:.3g}")
+        if value < 1000 or unit == "s":
+            digits = 2 - math.floor(math.log10(value)) if value > 0 else 2
+            return f"{value:.{min(max(digits, 0), 3)}f} {unit}"
+    raise AssertionError("unreachable")
+
+
+def marked_ratio(ratio: float | None) -> str:
+    if ratio is None:
+        return "n/a"
+    return f"{ratio:.2f}" + ("<" if ratio < 1 else " ")
+
+
+def percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{share * 100:.0f}%"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _title(row: Report) -> str:
+    threads = row["threads"]
+    return f"{row['name']}, {threads} thread{'s' * (threads > 1)}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " ".join(f"{c:{align}{width}}" for c, (_, width, align) in zip(cells, COLUMNS, strict=False)).rstrip()

@@ -1,0 +1,57 @@
+"""torch.nn.functional.conv2d, "valid"; colours as channels-last groups; u8 images through .float(). It allocates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..cases import Row
+from .contender import Contender, valid_region
+
+MODULE = "torch"
+DISTRIBUTIONS = ("torch",)
+
+
+def set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
+    import torch
+
+    region = valid_region(x.shape, row.kernel.weights.shape)
+    channels = x.shape[2] if row.colour else 1
+    image = torch.from_numpy(x)
+    image = image.permute(2, 0, 1)[None] if row.colour else image[None, None]
+
+    def weights(kernel: np.ndarray) -> Any:
+        return torch.from_numpy(kernel.astype(np.float32)).expand(channels, 1, *kernel.shape).contiguous()
+
+    def chain(*kernels: np.ndarray) -> Any:
+        tensors = [weights(k) for k in kernels]
+
+        @torch.inference_mode()
+        def call() -> np.ndarray:
+            y = image.float()
+            for tensor in tensors:
+                y = torch.nn.functional.conv2d(y, tensor, groups=channels)
+            y = _settled(torch, y, row.result)
+            return (y[0].permute(1, 2, 0) if row.colour else y[0, 0]).numpy()
+
+        return call
+
+    yield Contender("torch.conv2d", chain(row.kernel.weights), region, spins=True)
+    if row.kernel.family == "gaussian" and row.kernel.factors is not None:
+        column, line = row.kernel.factors
+        yield Contender("torch.conv2d twice", chain(column[:, None], line[None, :]), region, spins=True)
+
+
+def _settled(torch: Any, y: Any, result: str) -> Any:
+    if result == "f32":
+        return y
+    low, high, dtype = (0, 255, torch.uint8) if result == "u8" else (-32768, 32767, torch.int16)
+    return y.round_().clamp_(low, high).to(dtype)

@@ -1,0 +1,115 @@
+"""Time taken fairly on a machine that others use too: one interleaved run, blocks, medians.
+
+A block is a contender's turn: one call that is not counted (it brings the contender's data back into the caches and
+wakes its workers), then calls for at least LEAST_BLOCK seconds. A block counts as the median of its calls: the
+minimum would favour whoever makes more calls in a block. A round gives every contender one block, in the same order,
+A B C A B C ...; the result is the median over the rounds. Wall time, garbage collection off.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from timeit import Timer
+
+LEAST_BLOCK = 0.002  # s
+SLOW = 0.02  # s; a call this long gains nothing from a call before it
+PAUSE = 0.02  # s of sleep after a contender whose workers spin for a while
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to measure: rounds until both ``least`` rounds and ``budget`` seconds are reached, ``most`` at most."""
+
+    least: int = 5
+    most: int = 15
+    budget: float = 1.0  # s, for one row with all its thread counts
+    block: float = LEAST_BLOCK
+    pause: float = PAUSE
+
+
+@dataclass
+class Entry:
+    """A contender at one thread count, and what its blocks gave: seconds per call, one number per round."""
+
+    name: str
+    block: Callable[[float, float | None], float]  # (least seconds, seconds per call of the last block) -> s per call
+    spins: bool = False
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+def each_call(call: Callable[[], object]) -> Callable[[float, float | None], float]:
+    """A block that times every call by itself: for calls of 10 us and more."""
+
+    def block(least: float, last: float | None) -> float:
+        if last is None or last < SLOW:
+            call()
+        times = []
+        begin = time.perf_counter()
+        while True:
+            start = time.perf_counter()
+            call()
+            end = time.perf_counter()
+            times.append(end - start)
+            if end - begin >= least:
+                return statistics.median(times)
+
+    return block
+
+
+def in_batches(statement: str, names: dict[str, object], batches: int = 5) -> Callable[[float, float | None], float]:
+    """A block for calls of less than 10 us: the median over batches of a loop around the statement itself."""
+    timer = Timer(statement, globals=names)
+
+    def block(least: float, last: float | None) -> float:
+        once = last if last is not None else max(timer.timeit(20) / 20, 1e-8)
+        calls = max(1, int(least / batches / once))
+        timer.timeit(1)
+        return statistics.median(timer.timeit(calls) / calls for _ in range(batches))
+
+    return block
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collection off inside, and as it was behind."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def interleave(groups: Sequence[tuple[int, Sequence[Entry]]], pace: Pace, set_threads: Callable[[int], None]) -> int:
+    """Run rounds over all groups (thread count, entries), filling ``seconds`` of every entry. Returns the rounds."""
+    begin = time.perf_counter()
+    rounds = 0
+    with no_garbage_collection():
+        while rounds < pace.least or (rounds < pace.most and time.perf_counter() - begin < pace.budget):
+            for threads, entries in groups:
+                set_threads(threads)
+                for entry in entries:
+                    last = entry.seconds[-1] if entry.seconds else None
+                    entry.seconds.append(entry.block(pace.block, last))
+                    if entry.spins:
+                        time.sleep(pace.pause)
+            rounds += 1
+    return rounds
+
+
+def occupancy(call: Callable[[], object], seconds: float = 0.1) -> float:
+    """Share of the wall time in which this thread really ran, while calling: 1.0 on a machine that is ours alone."""
+    wall, own = time.perf_counter(), time.thread_time()
+    while time.perf_counter() - wall < seconds:
+        call()
+    return (time.thread_time() - own) / (time.perf_counter() - wall)

@@ -1,0 +1,337 @@
+"""The benchmark, every kind of row once and tiny: it must not rot, and it must not call anything fast that is wrong."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernelwise.app.bench import calls, cases, command, machine, main, measure, ours, processes, report, rivals, timing
+
+TINY = timing.Pace(least=1, most=1, budget=0.0, block=0.0, pause=0.0)
+SHAPES = ((32, 40), (32, 40, 3))
+ROW = cases.Row(cases.SOBEL_X, (32, 40), "u8", "int16")
+
+# What each library must take part in: its functions, and the image they are looked for in.
+FUNCTIONS = {
+    "cv2": ["filter2D", "sepFilter2D", "GaussianBlur", "Sobel", "Laplacian", "subtract slices"],
+    "ndimage": ["correlate", "gaussian_filter", "sobel", "laplace"],
+    "signal": ["correlate2d", "fftconvolve", "oaconvolve"],
+    "skimage": ["gaussian", "sobel", "laplace"],
+    "torch": ["conv2d", "conv2d twice"],
+    "numpy": ["slices"],
+}
+MODULES = {"ndimage": "scipy", "signal": "scipy"}
+
+
+@pytest.fixture(scope="module")
+def results() -> list[measure.Result]:
+    """Every kernel of every type pair, grey and in colour, at one thread and at two, one round of single calls."""
+    return [result for row in cases.full(SHAPES) for result in measure.measure(row, (1, 2), TINY)]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_afterwards() -> Iterator[None]:
+    yield
+    rivals.set_threads(1)
+
+
+def test_every_kind_of_row_agrees_with_the_definition_and_with_all_rivals(results: list[measure.Result]) -> None:
+    assert not [f"{r.name}: {r.why}" for r in results if r.status != "ok"]
+    assert len(results) == 2 * len(cases.full(SHAPES)) > 100
+    assert all(r.rounds == 1 and r.ours is not None and r.ours > 0 for r in results)
+    assert all(set(r.medians) == set(r.seconds) for r in results)
+
+
+@pytest.mark.parametrize("library", FUNCTIONS)
+def test_every_function_of_an_installed_rival_takes_part(library: str, results: list[measure.Result]) -> None:
+    if not rivals.is_installed(MODULES.get(library, library)):
+        pytest.skip(f"{MODULES.get(library, library)} is not installed")
+    known = {name for r in results for name in (*r.medians, *r.left_out)}
+    separator = " " if library == "numpy" else "."
+    assert {f"{library}{separator}{function}" for function in FUNCTIONS[library]} <= known
+
+
+def test_a_rival_is_left_out_for_its_time_and_never_for_an_error(results: list[measure.Result]) -> None:
+    reasons = {reason for r in results for reason in r.left_out.values()}
+    assert all("times the best rival" in reason for reason in reasons), reasons
+
+
+def test_the_ratio_is_the_median_of_the_best_rival_over_ours(results: list[measure.Result]) -> None:
+    for r in results:
+        others = {n: t for n, t in r.medians.items() if n not in (ours.NAME, measure.COPY)}
+        if others:
+            assert r.best is not None and others[r.best] == min(others.values())
+            assert r.ratio == pytest.approx(others[r.best] / r.medians[ours.NAME])
+
+
+def test_bytes_are_counted_beside_a_copy_and_operations_beside_the_multiply_add_peak() -> None:
+    row = cases.Row(cases.dense(3, 3), (32, 40), "f32", "f32")
+    one, two = measure.measure(row, (1, 2), TINY, fma_peak=1e9)
+    assert one.copy_share == pytest.approx(one.medians[measure.COPY] / one.medians[ours.NAME])
+    assert one.fma_share == pytest.approx(2 * 9 * 32 * 40 / one.medians[ours.NAME] / 1e9)
+    assert two.fma_share == pytest.approx(2 * 9 * 32 * 40 / two.medians[ours.NAME] / 2e9)
+    assert one.gain is None
+    assert two.gain == pytest.approx(one.medians[ours.NAME] / two.medians[ours.NAME])
+
+
+def test_integer_rows_have_no_share_of_the_multiply_add_peak() -> None:
+    (result,) = measure.measure(ROW, (1,), TINY, fma_peak=1e9)
+    assert result.fma_share is None
+    assert result.integers
+
+
+@pytest.mark.parametrize("way", calls.OURS)
+@pytest.mark.parametrize("shape", calls.SHAPES)
+def test_small_calls_agree_and_are_timed(shape: tuple[int, int], way: str) -> None:
+    (row,) = calls.rows([shape])
+    result = calls.measure_call(row, way, TINY)
+    assert (result.status, result.why) == ("ok", "")
+    missing = {name for name, reason in result.left_out.items() if reason == rivals.NOT_INSTALLED}
+    assert set(result.medians) == {ours.NAME, *calls.THEIRS} - missing
+
+
+# --- what is wrong is not timed ---
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, at: tuple[int, ...], value: float) -> None:
+    """Let ours write `value` at one place of every result."""
+    right = ours.contender
+
+    def wrong(row: cases.Row, x: np.ndarray, out: np.ndarray, threads: int) -> Any:
+        contender = right(row, x, out, threads)
+
+        def call() -> np.ndarray:
+            y = contender.call()
+            y[at] = value
+            return y
+
+        return type(contender)(ours.NAME, call)
+
+    monkeypatch.setattr(ours, "contender", wrong)
+
+
+@pytest.mark.parametrize("at", [(0, 0), (20, 30), (-1, -1)])
+def test_one_wrong_pixel_fails_the_row(at: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, at, 12345)
+    (result,) = measure.measure(ROW, (1,), TINY)
+    assert result.status == "fail"
+    assert "Disagreement" in result.why
+    assert not result.medians
+
+
+def test_nan_counts_as_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, (5, 5), np.nan)
+    (result,) = measure.measure(cases.Row(cases.dense(3, 3), (32, 40), "f32", "f32"), (1,), TINY)
+    assert result.status == "fail"
+
+
+def test_a_pixel_that_only_the_rivals_see_fails_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not rivals.is_installed("cv2"):
+        pytest.skip("cv2 is not installed")
+    spoil(monkeypatch, (60, 200), 12345)  # outside the three crops that are compared with the definition
+    (result,) = measure.measure(cases.Row(cases.SOBEL_X, (200, 300), "u8", "int16"), (1,), TINY)
+    assert result.status == "fail"
+    assert "cv2" in result.why
+
+
+def test_results_that_are_truncated_instead_of_rounded_fail() -> None:
+    row = cases.Row(cases.dense(3, 3), (32, 40), "u8", "u8")
+    x = row.image()
+    exact = ours.contender(cases.Row(row.kernel, row.shape, "u8", "f32"), x, np.empty(row.shape, np.float32), 1).call()
+    with pytest.raises(measure.agree.Disagreement, match="one level off"):
+        measure.agree.with_definition(row, x, np.clip(np.floor(exact), 0, 255).astype(np.uint8))
+
+
+def test_an_error_of_ours_fails_the_row_and_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(ours, "contender", broken)
+    assert main(["--only", "512x512 u8->int16 sobel-x", "--threads", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "FAIL  RuntimeError: out of order" in printed
+    assert "FAILED 512x512 u8->int16 sobel-x, 1 thread" in printed
+
+
+# --- time ---
+
+
+def test_turns_are_interleaved() -> None:
+    order = []
+
+    def turn(name: str) -> timing.Entry:
+        return timing.Entry(name, lambda least, last: (order.append(name), 1.0)[1])
+
+    groups = [(1, [turn("A"), turn("B")]), (2, [turn("C")])]
+    rounds = timing.interleave(groups, timing.Pace(3, 9, 0.0), lambda threads: order.append(f"threads {threads}"))
+    assert rounds == 3
+    assert order == ["threads 1", "A", "B", "threads 2", "C"] * 3
+
+
+def test_rounds_go_on_until_the_budget_is_spent_but_not_beyond_the_limit() -> None:
+    entry = timing.Entry("A", lambda least, last: 1.0)
+    assert timing.interleave([(1, [entry])], timing.Pace(2, 6, 1e9), lambda threads: None) == 6
+    assert len(entry.seconds) == 6
+
+
+def test_a_block_is_the_median_of_its_calls() -> None:
+    numbers = iter(range(10**6))
+
+    def call() -> None:
+        if next(numbers) % 10 == 1:  # one call in ten is disturbed
+            timing.time.sleep(0.002)
+
+    assert timing.each_call(call)(0.01, None) < 0.0005
+
+
+def test_a_statement_is_timed_by_the_call() -> None:
+    block = timing.in_batches("sleep(0.001)", {"sleep": timing.time.sleep}, batches=3)
+    assert 0.001 <= block(0.004, None) < 0.05
+
+
+# --- the report ---
+
+
+@pytest.fixture(scope="module")
+def written(results: list[measure.Result]) -> dict[str, Any]:
+    """A report as the JSON file holds it."""
+    found = {
+        "format": command.FORMAT,
+        "machine": machine.describe(),
+        "fma_peak": None,
+        "rows": [r.as_dict() for r in results],
+        "processes": {"import": {"unit": "ms", "lines": [{"name": "one", "values": [2.0, 3.0], "median": 2.5}]}},
+    }
+    found["processes"]["import"]["not installed"] = ["other"]
+    return json.loads(json.dumps(found))
+
+
+def test_the_markdown_has_a_line_for_every_row(written: dict[str, Any]) -> None:
+    lines = report.markdown(written).splitlines()
+    table = lines[: lines.index("")]
+    assert len(table) == 2 + len(cases.full(SHAPES))
+    assert {line.count("|") for line in table} == {table[0].count("|")}
+    assert "| import: one | 2.5 ms |" in lines
+    assert lines[-1].endswith(written["machine"]["date"])
+
+
+def test_the_summary_names_the_rows_that_we_lose(written: dict[str, Any]) -> None:
+    lost, won = dict(written["rows"][0], ratio=0.5, best="X"), dict(written["rows"][1], ratio=8.0, best="Y")
+    small = dict(written, rows=[lost, won])
+    text = "\n".join(report.summary(small))
+    assert "slower than the best rival in 1 of 2 rows" in text
+    assert f"lowest row: {lost['name']}, 1 thread: 0.50 (X)" in text
+    assert report.means(small["rows"])[0] == ("all", pytest.approx(2.0), 2)
+    assert report.marked_ratio(0.5) == "0.50<"
+
+
+def test_a_process_that_was_not_measured_says_why(written: dict[str, Any]) -> None:
+    lines = report.process_lines(dict(written, processes=written["processes"] | {"memory": {"error": "no Linux"}}))
+    assert "memory: not measured: no Linux" in lines
+    assert any("other not installed" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.14e-7, "0.214 us"), (3.514e-5, "35.1 us"), (9.996e-4, "1.00 ms"), (4.2e-3, "4.20 ms"), (131.0, "131 s")],
+)
+def test_durations_have_three_digits(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
+
+
+def test_the_geometric_mean_of_reciprocals_is_one() -> None:
+    assert report.geometric_mean([4.0, 0.25, 3.0, 1 / 3]) == pytest.approx(1.0)
+
+
+# --- the command ---
+
+
+def test_the_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    assert main(["--only", "512x512 u8->int16 sobel-x", "--threads", "1", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    (row,) = json.loads(file.read_text())["rows"]
+    assert row["rounds"] == len(row["seconds"]["kernelwise"]) >= command.QUICK.least
+    assert report.text_row(row) in printed
+    assert main(["--markdown", str(file)]) == 0
+    assert "| 512x512 | u8 to int16 | sobel-x |" in capsys.readouterr().out
+
+
+def test_a_rival_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = rivals.is_installed
+    monkeypatch.setattr(rivals, "is_installed", lambda module: module != "torch" and installed(module))
+    assert main(["--only", "512x512 u8->int16 sobel-x", "--threads", "1"]) == 0
+    assert "not installed, and so left out: torch" in capsys.readouterr().out
+
+
+def test_without_any_rival_ours_is_still_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rivals, "is_installed", lambda module: False)
+    (result,) = measure.measure(ROW, (1,), TINY)
+    assert (result.status, result.best, result.ratio) == ("ok", None, None)
+    assert "none installed" in report.text_row(result.as_dict())
+
+
+@pytest.mark.parametrize("wrong", [["--threads", "0"], ["--threads", "1,1"], ["--json", "/no/such/folder/x.json"]])
+def test_wrong_usage_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(wrong)
+    assert stop.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_the_quick_rows_are_part_of_the_full_ones() -> None:
+    quick, full = {r.name for r in cases.quick()}, {r.name for r in cases.full()}
+    assert quick <= full
+    asked = sum(len(names) for pairs in cases.QUICK.values() for names in pairs.values())
+    assert len(quick) == asked
+    assert len(full) == len(cases.full())
+
+
+@pytest.mark.parametrize("size", cases.DENSE)
+def test_integer_kernels_stay_within_int16(size: tuple[int, int]) -> None:
+    weights = cases.dense_integers(*size).weights
+    assert 0 < np.abs(weights).min()
+    assert np.abs(weights).sum() <= cases.LARGEST_INTEGER_SUM
+
+
+def test_gaussians_are_outer_products_that_sum_to_one() -> None:
+    for taps in cases.GAUSSIANS:
+        weights = cases.gaussian(taps).weights
+        assert math.isclose(weights.sum(), 1.0, rel_tol=1e-12)
+        assert np.linalg.matrix_rank(weights) == 1
+
+
+def test_importing_the_benchmark_imports_no_rival() -> None:
+    code = "import sys, kernelwise.app.bench; print(*{n.partition('.')[0] for n in sys.modules})"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"cv2", "scipy", "skimage", "torch", "typer", "rich"} & set(child.stdout.split())
+
+
+# --- the scripts in benchmarks/ ---
+
+
+@pytest.mark.parametrize("what", processes.SCRIPTS)
+def test_a_process_script_prints_medians(what: str) -> None:
+    where = processes.folder()
+    assert where is not None, "the scripts are not where the benchmark looks for them"
+    if what == "memory" and not sys.platform.startswith("linux"):
+        pytest.skip("peak memory is measured on Linux only")
+    found = processes.measure(what, 1, side=256)
+    assert "error" not in found, found
+    assert any("kernelwise" in line["name"] for line in found["lines"])
+    assert all(line["median"] == line["values"][0] >= 0 for line in found["lines"])
+
+
+def test_without_a_source_tree_the_process_rows_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "folder", lambda: None)
+    assert "no source tree" in processes.measure("import", 1)["error"]
