@@ -1,14 +1,117 @@
-"""Plan + arrays -> output."""
+"""Plan + arrays -> output.
+
+Arrays that generated code can read and write as they lie go straight to it. All others (odd strides, foreign byte
+order, float16, complex kernels, nan="omit") are done in bands: a piece of the image is copied into a plain array,
+worked on, and its result converted into its place.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
-from .algorithms import reference
-from .arrays import convert
-from .plan import Plan
+from . import costs, pieces
+from .algorithms.layout import Placed, place
+from .algorithms.launch import Launch, launch
+from .algorithms.routine import Routine, routine
+from .algorithms.spec import Proposal
+from .bands import bands
+from .jit import pool
+from .native import native_dtype, native_image, native_result, pairs
+from .plan import Plan, choose
+from .problem import Problem
+
+MOST_LISTED = 1 << 20  # rows or planes that a launch may list; larger images are done in bands
+ROW_ALIGN = 64  # bytes; rows of the result that may be streamed
 
 
-def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int) -> np.ndarray:
-    out[...] = convert(reference.correlate(plan.problem, x), plan.problem.result)
+def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.ndarray:
+    """Solve the plan's problem for ``x`` into ``out``, both checked already."""
+    if out.size == 0:
+        return out
+    if np.may_share_memory(x, out):
+        out[...] = run(plan, x, np.empty(out.shape, out.dtype.newbyteorder("=")), threads)
+        return out
+    placed = place_directly(plan, x, out)
+    if placed is not None:
+        _start(plan.parts[0], plan, placed, x, out, threads)
+    elif not plan.parts:
+        for band in bands(plan.problem, gather=False):
+            out[band.where] = pieces.by_reference(band.problem, x[band.source])
+    else:
+        apply = partial(_apply, plan=plan, threads=threads)
+        count = partial(_count, whole=plan.problem, threads=threads)
+        for band in bands(plan.problem):
+            out[band.where] = pieces.by_parts(band.problem, band.take(x), plan.parts, apply, count)
     return out
+
+
+def place_directly(plan: Plan, x: np.ndarray, out: np.ndarray) -> Placed | None:
+    """The walk over these very arrays, if generated code can read and write them as they lie."""
+    problem = plan.problem
+    if len(plan.parts) != 1 or problem.nan == "omit" or not _listable(problem):
+        return None
+    if not (x.flags.aligned and x.dtype.isnative and out.flags.aligned and out.dtype.isnative):
+        return None
+    sizes = native_image(problem).itemsize, native_dtype(problem).itemsize
+    if (x.itemsize, out.itemsize) != tuple(size * pairs(problem) for size in sizes):
+        return None
+    return place(problem, x.strides, out.strides, sizes)
+
+
+def _listable(problem: Problem) -> bool:
+    """Rows and planes are few enough to be listed one by one."""
+    planes = 1
+    for axis in problem.geometry[:-1]:
+        planes *= axis.out * axis.taps
+    return planes <= MOST_LISTED * 16 and max(problem.shape[:-1], default=0) <= MOST_LISTED
+
+
+def _apply(problem: Problem, proposal: Proposal, image: np.ndarray, *, plan: Plan, threads: int | None) -> np.ndarray:
+    """One routine on a plain piece of the image; numbers as generated code writes them."""
+    out = np.empty(problem.result_shape, native_result(problem))
+    sizes = native_image(problem).itemsize, native_dtype(problem).itemsize
+    placed = place(problem, image.strides, out.strides, sizes)
+    assert placed is not None, "a plain array can always be walked"
+    _start(proposal, replace(plan, problem=problem), placed, image, out, threads)
+    return out
+
+
+def _count(problem: Problem, image: np.ndarray, *, whole: Problem, threads: int | None) -> np.ndarray:
+    """An exact count by generated code, planned for the whole image."""
+    plan = replace(choose(pieces.counting(whole)), problem=problem)
+    return run(plan, image, np.empty(problem.result_shape, problem.result), threads)
+
+
+# ---------------------------------------------------------------- generated code
+
+
+def prepare(proposal: Proposal, plan: Plan, placed: Placed, result_bytes: int) -> tuple[Routine, Launch]:
+    """The routine and the launch for a placed grid."""
+    problem, spec, target = plan.problem, proposal.spec, plan.target
+    assert target is not None
+    grid = placed.grid
+    if result_bytes >= costs.STREAM_BYTES and grid.row_strides[1] % ROW_ALIGN == 0 and grid.columns.stride == 1:
+        spec = replace(spec, stream=True)
+    code = routine(spec, target)
+    fill = np.asarray(problem.fill).real.astype(native_image(problem))
+    lanes = target.lanes(spec.sums.bytes)
+    return code, launch(spec, grid, problem.border, fill, (code.wide, code.plain), proposal.table, lanes)
+
+
+def _start(
+    proposal: Proposal, plan: Plan, placed: Placed, x: np.ndarray, out: np.ndarray, threads: int | None
+) -> None:
+    code, made = prepare(proposal, plan, placed, out.nbytes)
+    workers = worth(plan.seconds, threads)
+    for image_offset, result_offset in placed.offsets:
+        made.args[0] = x.ctypes.data + image_offset
+        made.args[1] = out.ctypes.data + result_offset
+        pool.run(code.walk, made.args.ctypes.data, made.scratch, made.units, workers)
+
+
+def worth(seconds: float, threads: int | None) -> int:
+    """Threads that this much work is worth, at most as many as asked for."""
+    return max(1, min(pool.threads() if threads is None else threads, int(seconds / costs.THREAD_SECONDS)))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from ..errors import ArgumentError, ImageError
 from . import tiff
@@ -48,7 +48,7 @@ class Picture:
 
 
 def read(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a PNG, JPEG, TIFF, BMP, WebP or GIF image (the first frame), or a .npy array. The content decides, not the name.
+    """Read a PNG, JPEG, TIFF, BMP, WebP or GIF image (first frame), or a .npy array; the content decides, not the name.
 
     8-bit images are uint8; 16-bit ones stay uint16 and float TIFFs keep their floats. Colour is (H, W, 3) red, green,
     blue; an alpha channel is left out; the EXIF orientation is applied. The size in the header is compared with
@@ -80,9 +80,9 @@ def _reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, MemoryError):
         return "too large for the memory of this machine"
-    return (
-        f"{error}" if isinstance(error, ImageError) else f"damaged or not supported ({error or type(error).__name__})"
-    )
+    if isinstance(error, ImageError):
+        return str(error)
+    return f"damaged or not supported ({type(error).__name__}: {error})"
 
 
 def _decode(stream: BinaryIO, max_pixels: int) -> Picture:
@@ -157,7 +157,7 @@ def _read_with_pillow(stream: BinaryIO, max_pixels: int) -> Picture:
     return Picture(pixels, True, (*notes, *(f"{warning.message}" for warning in said)))
 
 
-def _refuse_loss(image: Image.Image) -> None:
+def _refuse_loss(image: ImageFile.ImageFile) -> None:
     """Pillow reads colour of 16 bits per channel as 8 bits without a word: that is refused here."""
     raw = str(image.tile[0][3]) if image.tile else ""
     if ";16" in raw and image.mode in ("RGB", "RGBA", "LA"):
@@ -200,8 +200,8 @@ def check_suffix(path: str | os.PathLike[str]) -> str:
 def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     """Write an array as the suffix says: .npy and .tif keep the numbers, the others hold uint8 pictures.
 
-    Pictures are (H, W) or (H, W, 3) uint8; a .png may be (H, W) uint16 too. The file appears whole or not at all, and an
-    old one stays when anything fails. Raises ArgumentError for an unknown suffix or an array the format cannot hold,
+    Pictures are (H, W) or (H, W, 3) uint8; a .png may be (H, W) uint16 too. The file appears whole or not at all, and
+    an old one stays when anything fails. Raises ArgumentError for an unknown suffix or an array the format cannot hold,
     ImageError when the file cannot be written.
     """
     suffix = check_suffix(path)

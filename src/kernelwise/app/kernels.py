@@ -17,7 +17,7 @@ MAX_TEXT = 64_000_000  # bytes of a .csv kernel
 def load(text: str) -> np.ndarray:
     """The (h, w) kernel that `text` means: a name of kernelwise.stencils, taps such as "1,-1", or a .npy or .csv file.
 
-    In taps and .csv files a comma goes to the next tap, a semicolon or a new line to the next row, and "1/9" is a ninth.
+    In taps and .csv files a comma goes to the next tap, a semicolon or a new line to the next row; "1/9" is a ninth.
     Whole numbers give an int64 kernel, so that integer images are filtered exactly; others float64. A .npy file keeps
     its dtype and number of dimensions. Raises ArgumentError for what is none of these, ImageError for a file that
     cannot be read.

@@ -33,7 +33,7 @@ class Shades:
 
 
 def white_of(image: np.ndarray) -> float:
-    """The value that is white in an image: of uint8 and uint16 the largest, of floats within 0 to 1 it is 1, else the maximum.
+    """The value that is white in an image: 255 in uint8, 65535 in uint16, 1 in floats within 0 to 1, else the maximum.
 
     >>> white_of(np.zeros((2, 2), np.uint16))
     65535.0

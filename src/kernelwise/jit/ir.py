@@ -211,6 +211,13 @@ class Function:
         """Keep the compiler, not the machine, from moving loads across: it would merge them and spill sums."""
         self.line('call void asm sideeffect "", "~{memory}"()')
 
+    def pause(self) -> None:
+        """Tell the core that this thread waits for another one."""
+        if self.target.name == "neon":
+            self.call("llvm.aarch64.isb", VOID, [self.constant(I32, 15)])
+        else:
+            self.call("llvm.x86.sse2.pause", VOID, [])
+
     # ---- arithmetic
 
     def fma(self, a: Value, b: Value | Number, c: Value) -> Value:
@@ -262,6 +269,10 @@ class Function:
 
     def atomic_add(self, pointer: Value, value: Value | int, type: Type = I64) -> Value:
         return self.emit(type, f"atomicrmw add ptr {pointer.name}, {self.value(type, value).typed} seq_cst")
+
+    def atomic_swap(self, pointer: Value, value: Value | int, type: Type = I64) -> Value:
+        """Store ``value``; the result is what was there."""
+        return self.emit(type, f"atomicrmw xchg ptr {pointer.name}, {self.value(type, value).typed} seq_cst")
 
     def atomic_load(self, pointer: Value, type: Type = I64) -> Value:
         return self.emit(type, f"load atomic {type.text}, ptr {pointer.name} seq_cst, align {type.bytes}")

@@ -1,0 +1,202 @@
+"""Direct: every tap of the kernel, multiplied and added in registers.
+
+A block of ``rows`` x ``wide`` vectors of sums stays in registers while the taps go by; each vector of pixels that is
+loaded feeds up to ``rows`` output rows. Three forms:
+
+baked   weights are constants in the code. Columns of the kernel that are multiples of each other are summed first
+        and shared by all rows, which covers symmetric, antisymmetric and small separable kernels; zero taps vanish.
+table   weights come from a table [plane, column, row]; loops over planes and columns, rows unrolled.
+long    weights from the same table; loops over everything, one output row at a time. For tall kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from ..jit.ir import Function, Module, Value
+from ..jit.types import PTR
+from .numbers import load, store
+from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns
+
+NAME = "direct"
+MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
+TALLEST_UNROLLED = 16  # kernel rows in the table form
+
+Columns = list[tuple[np.ndarray, list[tuple[int, float]]]]
+
+
+def propose(request: Request) -> Proposal:
+    """Direct does every kernel."""
+    weights = request.weights
+    planes, tall, across = weights.shape
+    count = int(np.count_nonzero(weights))
+    rows, wide = block(request.target, sharing=tall > 1)
+    if count * rows * wide <= MOST_BAKED:
+        spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
+        groups = proportional_columns(weights)
+        work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
+        return Proposal(spec, None, float(work), f"{count} taps, written into the code")
+    masked = bool(count < weights.size) and request.sums.is_float
+    if 1 < tall <= TALLEST_UNROLLED:
+        spec = replace(base_spec(request, NAME, "table", rows, wide), masked=masked)
+        table = np.ascontiguousarray(weights.transpose(0, 2, 1))
+        return Proposal(spec, table, float(weights.size), f"{weights.size} taps, weights in a table")
+    rows, wide = block(request.target, sharing=False)
+    spec = replace(base_spec(request, NAME, "long", rows, wide), masked=masked)
+    return Proposal(spec, weights, 2.0 * weights.size, f"{weights.size} taps, weights in a table, row by row")
+
+
+def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None:
+    """The body of a direct routine, with ``wide`` vectors side by side."""
+    fn = body_function(module, name)
+    {"baked": _baked, "table": _table, "long": _long}[spec.form](fn, spec, wide, stream)
+
+
+# ---------------------------------------------------------------- baked
+
+
+def _baked(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
+    rows, outs, n, _, _ = fn.args
+    lanes = fn.target.lanes(spec.sums.bytes)
+    weights = spec.array().reshape(spec.taps)
+    groups = proportional_columns(weights)
+    needed = [(a, s) for a, s in product(range(spec.taps[0]), range(spec.slots)) if _meets(weights, spec, a, s)]
+    pixels = {key: fn.load(PTR, rows + 8 * (key[0] * spec.slots + key[1])) for key in needed}
+    results = [fn.load(PTR, outs + 8 * r) for r in range(spec.rows)]
+    with columns(fn, n, lanes * wide) as x:
+        sums: list[list[Value | None]] = [[None] * wide for _ in range(spec.rows)]
+        for a, s in needed:
+            row = pixels[a, s] + x * spec.image.bytes
+            for (base, members), c in product(groups, range(wide)):
+                meeting = [(r, base[a, i]) for r, i in spec.uses[s] if base[a, i] != 0]
+                if not meeting:
+                    continue
+                folded: Value | None = None
+                for j, scale in members:
+                    place = row + (c * lanes + j * spec.pitch) * spec.image.bytes
+                    folded = accumulate(fn, folded, load(fn, place, lanes, spec.image, spec.sums), scale)
+                for r, weight in meeting:
+                    sums[r][c] = accumulate(fn, sums[r][c], folded, weight)
+        _store_block(fn, spec, sums, results, x, stream)
+
+
+def _meets(weights: np.ndarray, spec: Spec, a: int, s: int) -> bool:
+    return any(weights[a, i].any() for _, i in spec.uses[s])
+
+
+def _store_block(
+    fn: Function, spec: Spec, sums: list[list[Value | None]], results: list[Value], x: Value, stream: bool
+) -> None:
+    lanes = fn.target.lanes(spec.sums.bytes)
+    zero = fn.constant(spec.sums.type.of(lanes), 0)
+    for r, c in product(range(len(sums)), range(len(sums[0]))):
+        place = results[r] + x * spec.result.bytes + c * lanes * spec.result.bytes
+        store(fn, sums[r][c] or zero, place, spec.sums, spec.result, stream)
+
+
+def proportional_columns(weights: np.ndarray) -> Columns:
+    """Columns of [plane, row, column] weights grouped: (base column, [(column, scale)]) with base * scale exact.
+
+    A scale is a power of two or, for integers, any integer, so that folding changes no product.
+    """
+    groups: Columns = []
+    flat = weights.reshape(-1, weights.shape[2])
+    peaks = np.abs(flat.astype(np.float64)).max(axis=0)
+    for j in np.argsort(peaks, kind="stable"):
+        column = weights[:, :, j]
+        if not column.any():
+            continue
+        for base, members in groups:
+            scale = _scale(base, column)
+            if scale is not None:
+                members.append((int(j), scale))
+                break
+        else:
+            groups.append((column, [(int(j), 1)]))
+    return groups
+
+
+def _scale(base: np.ndarray, column: np.ndarray) -> float | None:
+    place = np.unravel_index(np.argmax(np.abs(base.astype(np.float64))), base.shape)
+    scale = column[place].item() / base[place].item()
+    whole = bool(np.all(base == np.rint(base))) and np.abs(base).max() < 2**20 and abs(scale) < 2**20
+    exact = scale == int(scale) and whole if whole else abs(np.frexp(scale)[0]) == 0.5
+    if base.dtype.kind == "i":
+        exact = scale == int(scale)
+    return scale if exact and np.array_equal(base * base.dtype.type(scale), column) else None
+
+
+# ---------------------------------------------------------------- table
+
+
+def _table(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
+    rows, outs, n, table, _ = fn.args
+    lanes = fn.target.lanes(spec.sums.bytes)
+    planes, tall, across = spec.taps
+    size = spec.sums.bytes
+    zero = fn.constant(spec.sums.type.of(lanes), 0)
+    results = [fn.load(PTR, outs + 8 * r) for r in range(spec.rows)]
+    with columns(fn, n, lanes * wide) as x:
+        with fn.counted(0, planes, carry=[zero] * (spec.rows * wide)) as plane:
+            pointers = rows + plane.index * (8 * spec.slots)
+            weights = table + plane.index * (across * tall * size)
+            with fn.counted(0, across, carry=plane.carried) as column:
+                sums = list(column.carried)
+                shift = (x + column.index * spec.pitch) * spec.image.bytes
+                here = weights + column.index * (tall * size)
+                _column_of_taps(fn, spec, wide, sums, pointers, shift, here)
+                column.carry_on(sums)
+            plane.carry_on(column.results)
+        block = [plane.results[r * wide : (r + 1) * wide] for r in range(spec.rows)]
+        _store_block(fn, spec, block, results, x, stream)
+
+
+def _column_of_taps(
+    fn: Function, spec: Spec, wide: int, sums: list[Value], pointers: Value, shift: Value, weights: Value
+) -> None:
+    """One column of the kernel over all slots; the weights in use slide along with the slots."""
+    lanes = fn.target.lanes(spec.sums.bytes)
+    scalars: dict[int, Value] = {}
+    for s, meeting in enumerate(spec.uses):
+        fn.fence()
+        row = fn.load(PTR, pointers + 8 * s) + shift
+        for _, i in meeting:
+            if i not in scalars:
+                scalars[i] = fn.splat(fn.load(spec.sums.type, weights + i * spec.sums.bytes), lanes)
+        for c in range(wide):
+            pixels = load(fn, row + c * lanes * spec.image.bytes, lanes, spec.image, spec.sums)
+            for r, i in meeting:
+                place = r * wide + c
+                sums[place] = _weighted(fn, spec, pixels, scalars[i], sums[place])
+
+
+def _weighted(fn: Function, spec: Spec, pixels: Value, weight: Value, total: Value) -> Value:
+    added = fn.fma(pixels, weight, total) if spec.sums.is_float else total + pixels * weight
+    return fn.select(weight.differs(0), added, total) if spec.masked else added
+
+
+# ---------------------------------------------------------------- long
+
+
+def _long(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
+    rows, outs, n, table, _ = fn.args
+    lanes = fn.target.lanes(spec.sums.bytes)
+    planes, tall, across = spec.taps
+    zero = fn.constant(spec.sums.type.of(lanes), 0)
+    result = fn.load(PTR, outs)
+    with columns(fn, n, lanes * wide) as x:
+        with fn.counted(0, planes * tall, carry=[zero] * wide) as line:
+            row = fn.load(PTR, rows + line.index * 8) + x * spec.image.bytes
+            weights = table + line.index * (across * spec.sums.bytes)
+            with fn.counted(0, across, carry=line.carried) as column:
+                weight = fn.splat(fn.load(spec.sums.type, weights + column.index * spec.sums.bytes), lanes)
+                sums = []
+                for c, total in enumerate(column.carried):
+                    place = row + column.index * (spec.pitch * spec.image.bytes) + c * lanes * spec.image.bytes
+                    sums.append(_weighted(fn, spec, load(fn, place, lanes, spec.image, spec.sums), weight, total))
+                column.carry_on(sums)
+            line.carry_on(column.results)
+        _store_block(fn, spec, [line.results], [result], x, stream)

@@ -1,0 +1,77 @@
+"""Specifications made into machine code, once each."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from ..jit import target as targets
+from ..jit.compile import Code, build
+from ..jit.ir import Module
+from ..jit.target import Target
+from . import direct, separable, walk
+from .spec import Spec
+
+EMITTERS = {"direct": direct.emit, "separable": separable.emit}
+MOST_ROUTINES = 1024
+
+_routines: OrderedDict[tuple[Spec, Target], Routine] = OrderedDict()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Routine:
+    """The two bodies of a specification in memory, and the walk that runs them."""
+
+    code: Code
+    wide: int  # addresses
+    plain: int
+    walk: int
+    walk_code: Code
+
+
+def emit(spec: Spec, target: Target) -> Module:
+    """Both bodies: ``wide`` for the interior of an image, ``plain`` one vector wide for its border columns."""
+    module = Module(target)
+    EMITTERS[spec.algorithm](module, spec, "wide", spec.wide, spec.stream)
+    EMITTERS[spec.algorithm](module, spec, "plain", 1, False)
+    return module
+
+
+def routine(spec: Spec, target: Target) -> Routine:
+    """The machine code of a specification. The most recent ones stay in memory."""
+    key = spec, target
+    with _lock:
+        found = _routines.get(key)
+        if found is not None:
+            _routines.move_to_end(key)
+            return found
+        code = build(spec, lambda: emit(spec, target), target)
+        walk_code = walks(target)
+        made = Routine(
+            code, code.address("wide"), code.address("plain"), walk_code.address(walk.name(spec.image.bytes)), walk_code
+        )
+        _routines[key] = made
+        if len(_routines) > MOST_ROUTINES:
+            _routines.popitem(last=False)
+        return made
+
+
+_walks: dict[Target, Code] = {}
+
+
+def walks(target: Target) -> Code:
+    if target not in _walks:
+        _walks[target] = build(walk.FIELDS, lambda: walk.emit(target), target)
+    return _walks[target]
+
+
+def clear() -> None:
+    """Forget all routines in memory. Code that still runs is kept alive by its caller."""
+    with _lock:
+        _routines.clear()
+
+
+def current_target() -> Target:
+    return targets.current()

@@ -1,0 +1,156 @@
+"""What generated code depends on, and nothing else: the specification of a routine.
+
+Bodies. A routine walks the image in blocks of ``rows`` output rows; the body, generated for one specification,
+computes one block:
+
+    body(rows, outs, n, table, temp)
+
+    rows   pointers to the image rows of the block, at the pixel under tap 0 of output column 0: [plane][slot]
+    outs   pointers to the ``rows`` output rows, at output column 0
+    n      columns to compute, at least one vector
+    table  weights, where they are not baked into the code
+    temp   scratch memory of the body
+
+A *slot* is one image row that some output row of the block needs: output row r reads, for kernel row i, the slot at
+offset r * row_step + i * row_gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..jit.ir import Function, Module, Value
+from ..jit.target import Target
+from ..jit.types import I64, PTR
+from .numbers import Number
+
+BODY_ARGS = [("rows", PTR), ("outs", PTR), ("n", I64), ("table", PTR), ("temp", PTR)]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that changes the generated code of one body."""
+
+    algorithm: str  # "direct" or "separable"
+    form: str  # how it is written: "baked", "table", "long", "passes"
+    image: Number
+    sums: Number
+    result: Number
+    taps: tuple[int, int, int]  # planes, rows, columns
+    row_step: int  # stride of output rows
+    row_gap: int  # dilation of kernel rows
+    pitch: int  # elements between neighbouring taps of a row: dilation times interleaved channels
+    rows: int  # output rows in a block
+    wide: int  # vectors side by side
+    weights: bytes = b""  # baked ones, in the dtype of the sums
+    terms: int = 1  # of a separable kernel
+    masked: bool = False  # the table holds zeros, which must not touch the sums
+    stream: bool = False  # results go past the caches
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Row offset of every slot, ascending."""
+        return tuple(sorted({r * self.row_step + i * self.row_gap for r in range(self.rows) for i in range(self.taps[1])}))
+
+    @cached_property
+    def slots(self) -> int:
+        return len(self.offsets)
+
+    @cached_property
+    def uses(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """For every slot: (output row, kernel row) pairs that meet there."""
+        found: list[list[tuple[int, int]]] = [[] for _ in self.offsets]
+        place = {offset: s for s, offset in enumerate(self.offsets)}
+        for r in range(self.rows):
+            for i in range(self.taps[1]):
+                found[place[r * self.row_step + i * self.row_gap]].append((r, i))
+        return tuple(tuple(pairs) for pairs in found)
+
+    @property
+    def span(self) -> int:
+        """Elements between the first tap of a row and the last."""
+        return (self.taps[2] - 1) * self.pitch
+
+    def array(self) -> np.ndarray:
+        """The baked weights."""
+        return np.frombuffer(self.weights, self.sums.dtype)
+
+
+def body_function(module: Module, name: str) -> Function:
+    return module.function(name, BODY_ARGS)
+
+
+@contextmanager
+def columns(fn: Function, n: Value, step: int) -> Iterator[Value]:
+    """Column positions 0, step, ... that cover n; the last one is moved back so that it ends at n."""
+    with fn.loop(0, n, step) as k:
+        yield k.minimum(n - step)
+
+
+def accumulate(fn: Function, total: Value | None, value: Value, weight: float | int) -> Value:
+    """total + weight * value, in as few instructions as the weight allows. ``None`` is an empty sum."""
+    if weight == 1:
+        return value if total is None else total + value
+    if weight == -1:
+        return fn.constant(value.type, 0) - value if total is None else total - value
+    if value.type.is_float:
+        weight = float(weight)
+        return value * weight if total is None else fn.fma(value, weight, total)
+    product = _integer_product(value, int(weight))
+    if weight < 0:
+        return fn.constant(value.type, 0) - product if total is None else total - product
+    return product if total is None else total + product
+
+
+def _integer_product(value: Value, weight: int) -> Value:
+    """value * |weight|, by a shift where that is enough."""
+    weight = abs(weight)
+    return value << (weight.bit_length() - 1) if weight & (weight - 1) == 0 else value * weight
+
+
+# ---------------------------------------------------------------- asking and proposing
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an algorithm is asked to do, in the walk's terms."""
+
+    weights: np.ndarray  # [planes, rows, columns] in the dtype of the sums
+    image: Number
+    sums: Number
+    result: Number
+    row_step: int
+    row_gap: int
+    pitch: int
+    target: Target
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """How an algorithm would do it."""
+
+    spec: Spec
+    table: np.ndarray | None  # the weights that are not baked, in the order the body reads them
+    work: float  # multiply-adds for each output
+    why: str
+
+
+def block(target: Target, sharing: bool) -> tuple[int, int]:
+    """(rows, vectors side by side) of sums that fit the registers; ``sharing``: rows of pixels feed several of them."""
+    many = target.registers >= 32
+    if not sharing:
+        return 1, 8 if many else 4
+    return (8, 2) if many else (4, 2)
+
+
+def base_spec(request: Request, algorithm: str, form: str, rows: int, wide: int) -> Spec:
+    taps = tuple(int(n) for n in request.weights.shape)
+    return Spec(
+        algorithm, form, request.image, request.sums, request.result, taps,  # type: ignore[arg-type]
+        request.row_step, request.row_gap, request.pitch, rows, wide,
+    )  # fmt: skip

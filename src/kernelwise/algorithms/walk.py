@@ -1,0 +1,234 @@
+"""The walk over an image: which rows and columns a body sees, and where borders come from.
+
+Shape, strides, stride, border and fill are data here, so a walk is compiled once for each pixel size and serves every
+body. One *unit* of work is a group of output rows, within one panel of columns, of one plane of one image of the batch:
+
+    1. find the source row of every slot of the unit (a null pointer where the fill stands)
+    2. the interior columns: the body reads the image itself
+    3. the columns near the left and right border: their pixels are staged in a small tile, borders resolved, and the
+       body reads the tile
+
+So a border costs a few columns, no image is padded, and every output is computed by the same instructions in the
+same order wherever it lies.
+"""
+
+from __future__ import annotations
+
+from ..jit.ir import Function, Module, Record, Value
+from ..jit.target import Target
+from ..jit.types import I64, PTR, VOID, Type
+from .numbers import TYPES
+
+IMAGE, RESULT = 0, 1  # the first two fields are the pointers that change from call to call
+FIELDS = (
+    # the arrays, and the generated code for the columns
+    *("image", "result", "wide_body", "plain_body", "table"),
+    # units: ((batch * planes_out + plane) * row_units + row unit) * panels + panel
+    *("planes_out", "row_units", "panels", "batch_in", "batch_out", "plane_map", "plane_out"),
+    # rows
+    *("planes", "slots", "block_rows", "blocks", "unit_slots", "unit_offsets", "block_slots"),
+    *("rows_out", "row_step", "row_map", "virtual_rows", "row_out"),
+    # columns, in elements of a row at stride 1
+    *("lead", "span", "inner_start", "inner_stop", "panel", "lanes", "stream_step"),
+    *("column_step", "channels", "result_bytes"),
+    # staged columns, and what stands outside
+    *("left_stop", "left_map", "left_copy", "left_copy_stop"),
+    *("right_start", "right_stop", "right_map", "right_copy", "right_copy_stop"),
+    *("fill", "fill_row", "tile_pitch"),
+    # places in scratch memory
+    *("at_rows", "at_outs", "at_source", "at_tile", "at_spare", "at_dense", "dense_pitch", "at_temp"),
+)
+STREAM_ALIGN = 64
+MISSING = -(2**62)  # the byte offset of a plane or row that lies outside
+BODY_TYPES = (PTR, PTR, I64, PTR, PTR)
+
+
+def name(pixel_bytes: int) -> str:
+    return f"walk_{pixel_bytes}"
+
+
+def emit(target: Target) -> Module:
+    """A module with a walk for pixels of 1, 2, 4 and 8 bytes."""
+    module = Module(target)
+    _emit_pick(module)
+    for pixel_bytes in (1, 2, 4, 8):
+        _emit_stage(module, pixel_bytes)
+        _emit_blocks(module, pixel_bytes)
+        _emit_walk(module, pixel_bytes)
+    return module
+
+
+# ---------------------------------------------------------------- one unit
+
+
+def _emit_walk(module: Module, pixel_bytes: int) -> None:
+    fn = module.function(name(pixel_bytes), [("args", PTR), ("scratch", PTR), ("unit", I64)])
+    args, scratch, unit = fn.args
+    a = Record(fn, args, FIELDS)
+    panels, row_units, planes_out = a.integer("panels"), a.integer("row_units"), a.integer("planes_out")
+    panel = unit % panels
+    rest = unit // panels
+    first_row = rest % row_units * (a.integer("blocks") * a.integer("block_rows"))
+    rest = rest // row_units
+    plane = rest % planes_out
+    batch = rest // planes_out
+    image = a.address("image") + batch * a.integer("batch_in")
+    plane_out = fn.load(I64, a.address("plane_out") + plane * 8)
+    result = a.address("result") + batch * a.integer("batch_out") + plane_out
+    _find_rows(fn, a, scratch, image, plane, first_row)
+
+    def blocks(start: Value, stop: Value, tile: int, body: Value) -> None:
+        values = [args, scratch, result, first_row, start, stop - start, fn.index(tile), body]
+        fn.call(f"blocks_{pixel_bytes}", VOID, values)
+
+    wide, plain = a.address("wide_body"), a.address("plain_body")
+    last = panel.equals(panels - 1)
+    start = a.integer("inner_start") + panel * a.integer("panel")
+    stop = fn.select(last, a.integer("inner_stop"), start + a.integer("panel"))
+    _interior(fn, a, result, start, stop, wide, plain, blocks)
+    with fn.when(panel.equals(0) & (a.integer("left_stop") > 0)):
+        stage = [args, scratch, a.integer("left_stop"), *(a.address("left_map"),)]
+        fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("left_copy"), a.integer("left_copy_stop")])
+        blocks(fn.index(0), a.integer("left_stop"), 1, plain)
+    with fn.when(last & (a.integer("right_stop") > a.integer("right_start"))):
+        width = a.integer("right_stop") - a.integer("right_start")
+        stage = [args, scratch, width, a.address("right_map")]
+        fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("right_copy"), a.integer("right_copy_stop")])
+        blocks(a.integer("right_start"), a.integer("right_stop"), 1, plain)
+
+
+def _find_rows(fn: Function, a: Record, scratch: Value, image: Value, plane: Value, first_row: Value) -> None:
+    """source[plane tap][unit slot] = the image row there, or null where the fill stands."""
+    planes, unit_slots = a.integer("planes"), a.integer("unit_slots")
+    source = scratch + a.integer("at_source")
+    offsets, row_map = a.address("unit_offsets"), a.address("row_map")
+    first, final = first_row * a.integer("row_step"), a.integer("virtual_rows") - 1
+    plane_map = a.address("plane_map") + plane * planes * 8
+    with fn.loop(0, planes) as p:
+        plane_offset = fn.load(I64, plane_map + p * 8)
+        line = source + p * unit_slots * 8
+        with fn.loop(0, unit_slots) as u:
+            virtual = (first + fn.load(I64, offsets + u * 8)).minimum(final)
+            row_offset = fn.load(I64, row_map + virtual * 8)
+            outside = plane_offset.equals(MISSING) | row_offset.equals(MISSING)
+            fn.store(fn.select(outside, fn.null(), image + (plane_offset + row_offset)), line + u * 8)
+
+
+def _interior(fn: Function, a: Record, result: Value, start: Value, stop: Value, wide: Value, plain: Value, blocks) -> None:  # type: ignore[no-untyped-def]
+    """All interior columns by the wide body; where results are streamed, only the aligned whole vectors."""
+    step = a.integer("stream_step")
+    with fn.when((stop > start) & step.equals(0)):
+        blocks(start, stop, 0, wide)
+    with fn.when((stop > start) & step.differs(0)):
+        size, lanes = a.integer("result_bytes"), a.integer("lanes")
+        address = fn.emit(I64, f"ptrtoint {(result + start * size).typed} to i64")  # only looked at, never made a pointer
+        skip = ((fn.index(0) - address) & (STREAM_ALIGN - 1)) // size
+        first = start + skip
+        final = first + (stop - first) // step * step
+        blocks(start, start + skip.maximum(lanes), 0, plain)
+        blocks(first, final, 0, wide)
+        blocks((stop - (stop - final).maximum(lanes)), stop, 0, plain)
+
+
+# ---------------------------------------------------------------- the rows of a unit, block by block
+
+
+def _emit_blocks(module: Module, pixel_bytes: int) -> None:
+    """Call the body for every block of the unit, on columns x .. x + n; from the tile if there is one."""
+    args = [("args", PTR), ("scratch", PTR), ("result", PTR), ("first_row", I64)]
+    args += [("x", I64), ("n", I64), ("tile", I64), ("body", PTR)]
+    fn = module.function(f"blocks_{pixel_bytes}", args, internal=True)
+    arguments, scratch, result, first_row, x, n, tile, body = fn.args
+    a = Record(fn, arguments, FIELDS)
+    rows_out, block_rows, lanes = a.integer("rows_out"), a.integer("block_rows"), a.integer("lanes")
+    rows, outs = scratch + a.integer("at_rows"), scratch + a.integer("at_outs")
+    dense, dense_pitch = scratch + a.integer("at_dense"), a.integer("dense_pitch")
+    indirect = (n < lanes) | a.integer("column_step").differs(1)
+    with fn.loop(0, a.integer("blocks")) as block:
+        y = first_row + block * block_rows
+        with fn.when(y < rows_out):
+            _block_rows(fn, a, scratch, rows, block, x, tile, pixel_bytes)
+            with fn.loop(0, block_rows) as r:
+                line = result + (y + r) * a.integer("row_out") + x * a.integer("result_bytes")
+                line = fn.select(y + r < rows_out, line, scratch + a.integer("at_spare"))
+                fn.store(fn.select(indirect, dense + r * dense_pitch, line), outs + r * 8)
+            temp = scratch + a.integer("at_temp")
+            fn.call_pointer(body, VOID, [rows, outs, n.maximum(lanes), a.address("table"), temp])
+            with fn.when(indirect):
+                with fn.loop(0, block_rows.minimum(rows_out - y)) as r:
+                    target = result + (y + r) * a.integer("row_out")
+                    fn.call("pick", VOID, [arguments, dense + r * dense_pitch, target, x, n])
+
+
+def _block_rows(
+    fn: Function, a: Record, scratch: Value, rows: Value, block: Value, x: Value, tile: Value, pixel_bytes: int
+) -> None:
+    """rows[plane tap][slot] for one block: into the tile, or into the image at column x under tap 0."""
+    slots, unit_slots = a.integer("slots"), a.integer("unit_slots")
+    source, staged = scratch + a.integer("at_source"), scratch + a.integer("at_tile")
+    shift = (x - a.integer("lead")) * pixel_bytes
+    block_slots = a.address("block_slots") + block * slots * 8
+    with fn.loop(0, a.integer("planes")) as p:
+        with fn.loop(0, slots) as s:
+            u = p * unit_slots + fn.load(I64, block_slots + s * 8)
+            pixels = fn.load(PTR, source + u * 8)
+            inside = fn.select(pixels.equals(fn.null()), a.address("fill_row"), pixels + shift)
+            chosen = fn.select(tile.equals(0), inside, staged + u * a.integer("tile_pitch"))
+            fn.store(chosen, rows + (p * slots + s) * 8)
+
+
+# ---------------------------------------------------------------- staged columns
+
+
+def _emit_stage(module: Module, pixel_bytes: int) -> None:
+    """Copy n + span columns of every source row into the tile. ``map`` gives the image column of each, negative where
+    the fill stands; columns copy .. copy_stop are neighbours in the image too."""
+    args = [("args", PTR), ("scratch", PTR), ("n", I64), ("map", PTR), ("copy", I64), ("copy_stop", I64)]
+    fn = module.function(f"stage_{pixel_bytes}", args, internal=True)
+    arguments, scratch, n, column_map, copy, copy_stop = fn.args
+    a = Record(fn, arguments, FIELDS)
+    pixel = TYPES[pixel_bytes]
+    lanes = fn.target.lanes(pixel_bytes)
+    width = n + a.integer("span")
+    source, tile, pitch = scratch + a.integer("at_source"), scratch + a.integer("at_tile"), a.integer("tile_pitch")
+    fill = fn.load(pixel, a.at("fill"))
+    with fn.loop(0, a.integer("planes") * a.integer("unit_slots")) as u:
+        pixels, line = fn.load(PTR, source + u * 8), tile + u * pitch
+        with fn.when(pixels.equals(fn.null())):
+            wide_fill = fn.splat(fill, lanes)
+            with fn.loop(0, width, lanes) as c:  # the pitch has room for whole vectors
+                fn.store(wide_fill, line + c * pixel_bytes)
+        with fn.when(pixels.differs(fn.null())):
+            start = fn.load(I64, column_map + copy * 8)
+            _copy(fn, pixel, lanes, pixels + start * pixel_bytes, line + copy * pixel_bytes, copy_stop - copy)
+            for begin, end in ((fn.index(0), copy), (copy_stop, width)):
+                with fn.loop(begin, end) as c:
+                    column = fn.load(I64, column_map + c * 8)
+                    value = fn.load(pixel, pixels + column.maximum(0) * pixel_bytes)
+                    fn.store(fn.select(column < 0, fill, value), line + c * pixel_bytes)
+
+
+def _copy(fn: Function, pixel: Type, lanes: int, source: Value, target: Value, n: Value) -> None:
+    """n pixels, by whole vectors as far as they go."""
+    whole = n // lanes * lanes
+    with fn.loop(0, whole, lanes) as c:
+        fn.store(fn.load(pixel.of(lanes), source + c * pixel.bytes), target + c * pixel.bytes)
+    with fn.loop(whole, n) as c:
+        fn.store(fn.load(pixel, source + c * pixel.bytes), target + c * pixel.bytes)
+
+
+def _emit_pick(module: Module) -> None:
+    """From n results at stride 1, starting at column x, into a row of the output: those that the stride keeps."""
+    args = [("args", PTR), ("dense", PTR), ("row", PTR), ("x", I64), ("n", I64)]
+    fn = module.function("pick", args, internal=True)
+    arguments, dense, row, x, n = fn.args
+    a = Record(fn, arguments, FIELDS)
+    step, channels, size = a.integer("column_step"), a.integer("channels"), a.integer("result_bytes")
+    per_output = step * channels
+    first, stop = (x // channels + (step - 1)) // step, ((x + n) // channels + (step - 1)) // step
+    for bytes_ in (1, 2, 4, 8):
+        with fn.when(size.equals(bytes_)):
+            with fn.loop(first, stop) as p:
+                with fn.loop(0, channels) as c:
+                    value = fn.load(TYPES[bytes_], dense + (p * per_output + c - x) * bytes_)
+                    fn.store(value, row + (p * channels + c) * bytes_)

@@ -1,0 +1,191 @@
+"""The four steps on a photograph: edges, a kernel applied, the same kernel learned back from before and after."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kernelwise as kw
+
+from ..errors import ArgumentError, ImageError
+from . import claims, files, shades
+from .claims import Claim
+
+KERNEL_NAME = "emboss"  # neither symmetric nor separable: a flip or a transposition would show
+CROP = 512  # the kernel is learned from the middle of a larger photograph
+STAGES = (10, 100, 1000)  # steps of descent after which the kernel is looked at
+RECOVERED = 1e-3  # how near least squares comes: float32 rounding, times what the photograph's smoothness makes of it
+TIMED_SECONDS, TIMED_CALLS = 0.3, 100
+MIN_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A grey photograph: `pixels` (H, W) float32, black 0 and white 1; `notes` from reading it."""
+
+    name: str
+    pixels: np.ndarray
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """`edges` (H, W) is the slope of the brightness, `embossed` (H, W) the photograph under the kernel."""
+
+    edges: np.ndarray
+    embossed: np.ndarray
+    seconds: float
+    plan: Any
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The `kernel` after so many `steps` of descent, its mean squared error and its largest distance from the truth."""
+
+    steps: int
+    kernel: np.ndarray
+    loss: float
+    error: float
+
+
+@dataclass(frozen=True)
+class LearnedBack:
+    """A kernel learned from `pixels` = (rows, columns): by descent (`stages`, `losses` of every step) and solved."""
+
+    true: np.ndarray
+    pixels: tuple[int, int]
+    stages: tuple[Stage, ...]
+    losses: np.ndarray
+    learning_rate: float
+    solved: Stage
+    claims: tuple[Claim, ...]
+
+
+def load(path: Path | None, max_pixels: int) -> Photograph:
+    """Read the user's photograph, or the one that Matplotlib brings. ImageError if there is none, or it is too small."""
+    if path is None:
+        from matplotlib import cbook
+
+        try:
+            path = Path(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+        except FileNotFoundError:
+            raise ImageError("Matplotlib came without its photograph: name one, kernelwise tour photo.jpg") from None
+    picture = files.read(path, max_pixels=max_pixels)
+    grey = shades.luma(picture.pixels)
+    if not picture.is_image or min(grey.shape) < MIN_SIDE:
+        raise ImageError(f"{path}: the tour needs an image of at least {MIN_SIDE} x {MIN_SIDE} pixels")
+    pixels = (grey / shades.white_of(grey)).astype(np.float32)
+    if not np.isfinite(pixels).all():
+        raise ImageError(f"{path}: the tour needs an image without NaN or infinity")
+    return Photograph(path.name, pixels, picture.notes)
+
+
+def filtered(photo: Photograph) -> Filtered:
+    """Edges and embossing of the whole photograph, one call timed, and the result compared with NumPy's sums."""
+    x, kernel = photo.pixels, kw.stencils.get(KERNEL_NAME)
+    slope = kw.stencils.get("sobel-x")
+    edges = np.hypot(kw.correlate(x, slope), kw.correlate(x, slope.T)) / np.abs(slope).sum()
+    embossed = kw.correlate(x, kernel)
+    inside = kw.corr2d(x, kernel)
+    # The definition once more, apart from the package: shifted views of the middle, weighted and added in float64.
+    middle = _middle(x.shape)
+    by_views = np.tensordot(kernel.ravel(), _views(x[middle], kernel.shape), axes=1)
+    same = inside[tuple(slice(part.start, part.start + n) for part, n in zip(middle, by_views.shape, strict=True))]
+    return Filtered(
+        edges,
+        embossed,
+        _best_time(x, kernel, embossed),
+        kw.explain(x, kernel),
+        (
+            claims.close(
+                f"{same.size} pixels under {KERNEL_NAME} agree with sums of shifted views in float64",
+                same,
+                by_views,
+                float(np.abs(kernel).sum()) * kernel.size * float(np.finfo(np.float32).eps),
+            ),
+            claims.equal("the result in the middle is the same with borders and without", embossed[1:-1, 1:-1], inside),
+        ),
+    )
+
+
+def _best_time(x: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> float:
+    """Seconds of the fastest of many calls."""
+    best, deadline = float("inf"), time.perf_counter() + TIMED_SECONDS
+    for _ in range(TIMED_CALLS):
+        start = time.perf_counter()
+        kw.correlate(x, kernel, out=out)
+        end = time.perf_counter()
+        best = min(best, end - start)
+        if end > deadline:
+            break
+    return best
+
+
+def learned_back(photo: Photograph) -> LearnedBack:
+    """Learn the kernel from before and after: by gradient descent, and by least squares on the same pixels."""
+    before = np.ascontiguousarray(photo.pixels[_middle(photo.pixels.shape)])
+    true = kw.stencils.get(KERNEL_NAME).astype(np.float64)
+    after = kw.corr2d(before, true.astype(np.float32))
+    solved = _stage(0, least_squares(before, after, true.shape), before, after, true)
+    stages, losses, kernel, rate = [], [], None, "auto"
+    for done, steps in zip((0, *STAGES), STAGES, strict=False):
+        run = kw.learn_kernel(before, after, true.shape, steps=steps - done, learning_rate=rate, start=kernel)
+        kernel, rate = run.kernel, run.learning_rate
+        losses.append(np.asarray(run.losses))
+        stages.append(_stage(steps, kernel, before, after, true))
+    return LearnedBack(
+        true,
+        before.shape,
+        tuple(stages),
+        np.concatenate(losses),
+        float(rate),
+        solved,
+        (
+            claims.falling("more steps of descent leave less error in the picture", [stage.loss for stage in stages]),
+            claims.falling(
+                "and bring the kernel nearer to the solution of least squares",
+                [float(np.linalg.norm(stage.kernel - solved.kernel)) for stage in stages],
+            ),
+            claims.close("least squares finds every tap of the kernel that was applied", solved.kernel, true, RECOVERED),
+        ),
+    )
+
+
+def least_squares(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The (h, w) kernel k of the least sum of (corr2d(before, k) - after)^2, from the normal equations in float64.
+
+    `before` is (H, W), `after` (H-h+1, W-w+1). Every tap sees one shifted view v of the image, and the kernel solves
+    sum_b (v_a . v_b) k_b = v_a . after. Raises ArgumentError when the image leaves the taps undetermined.
+
+    >>> x = np.random.default_rng(0).normal(size=(9, 9))
+    >>> least_squares(x, kw.corr2d(x, np.array([[1.0, -1.0]])), (1, 2)).round(6).tolist()
+    [[1.0, -1.0]]
+    """
+    views = _views(before, size).reshape(size[0] * size[1], -1)
+    gram = views @ views.T
+    if np.linalg.matrix_rank(gram, hermitian=True) < len(gram):
+        raise ArgumentError("`photo` must have enough structure to tell the taps apart: this one is nearly of one shade")
+    return np.linalg.solve(gram, views @ after.ravel().astype(np.float64)).reshape(size)
+
+
+def _views(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h*w, H-h+1, W-w+1) float64: for every tap, the part of the image that it sees."""
+    windows = np.lib.stride_tricks.sliding_window_view(image.astype(np.float64), size)
+    return np.ascontiguousarray(windows.transpose(2, 3, 0, 1)).reshape(-1, *windows.shape[:2])
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Where the middle of an image is, at most CROP x CROP."""
+    starts = [max(0, (n - CROP) // 2) for n in shape]
+    return tuple(slice(start, min(n, start + CROP)) for start, n in zip(starts, shape, strict=True))
+
+
+def _stage(steps: int, kernel: np.ndarray, before: np.ndarray, after: np.ndarray, true: np.ndarray) -> Stage:
+    left = kw.corr2d(before.astype(np.float64), np.asarray(kernel, np.float64)) - after
+    error = float(np.abs(kernel - true).max())
+    return Stage(steps, np.asarray(kernel, np.float64), float(np.mean(left**2)), error)
