@@ -14,11 +14,12 @@ from ..atomic import replacing
 from . import calls, cases, machine, measure, processes, report, rivals
 from .timing import Pace
 
-QUICK, FULL = Pace(least=5, most=15, budget=0.6), Pace(least=5, most=15, budget=2.0)
+QUICK = Pace(least=5, most=15, budget=0.6, hopeless=5.0)
+FULL = Pace(least=5, most=15, budget=2.0, hopeless=20.0)
 CALLS = Pace(least=7, most=15, budget=0.3)
 FORMAT = 1  # of the JSON
 
-Job = Callable[[float | None], list[measure.Result]]  # given the multiply-add peak
+Job = Callable[[Pace, float | None], list[measure.Result]]  # given the multiply-add peak
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not jobs and not scripts:
         print(f"no row has every word of {options.only!r} in its name", file=sys.stderr)
         return 2
-    found = run(jobs, scripts, repeats=9 if options.full else 5)
+    found = run(jobs, scripts, FULL if options.full else QUICK, repeats=9 if options.full else 5)
     if options.json:
         with replacing(options.json) as stream:
             stream.write((json.dumps(found, indent=1) + "\n").encode())
@@ -48,17 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(row["status"] != "ok" for row in found["rows"]) else 0
 
 
-def run(jobs: Sequence[Job], scripts: Sequence[str], repeats: int) -> dict[str, Any]:
+def run(jobs: Sequence[Job], scripts: Sequence[str], pace: Pace, repeats: int) -> dict[str, Any]:
     """Measure and print, row by row; returns what `--json` writes."""
     start = time.perf_counter()
     peak = machine.fma_peak()
-    found: dict[str, Any] = {"format": FORMAT, "machine": machine.describe(), "fma_peak": peak, "rows": []}
+    found: dict[str, Any] = {"format": FORMAT, "machine": machine.describe(), "fma_peak": peak}
+    found |= {"hopeless": pace.hopeless, "rows": []}
     missing = [name for name, version in found["machine"].items() if version == rivals.NOT_INSTALLED]
     if missing:
         print(f"not installed, and so left out: {', '.join(missing)}")
     print(report.header(), flush=True)
     for job in jobs:
-        for result in job(peak):
+        for result in job(pace, peak):
             found["rows"].append(result.as_dict())
             print(report.text_row(found["rows"][-1]), flush=True)
     found["processes"] = {}
@@ -72,13 +74,12 @@ def run(jobs: Sequence[Job], scripts: Sequence[str], repeats: int) -> dict[str, 
 def _jobs(options: argparse.Namespace) -> list[Job]:
     """The rows that were asked for, images first, each as a function to call."""
     rows = cases.full() if options.full else cases.quick()
-    pace = FULL if options.full else QUICK
 
     def image(row: cases.Row) -> Job:
-        return lambda peak: measure.measure(row, options.threads, pace, peak)
+        return lambda pace, peak: measure.measure(row, options.threads, pace, peak)
 
     def call(row: cases.Row, way: str) -> Job:
-        return lambda peak: [calls.measure_call(row, way, CALLS)]
+        return lambda pace, peak: [calls.measure_call(row, way, CALLS)]
 
     ways = [(row, way) for row in calls.rows() for way in calls.OURS]
     small = [call(r, way) for r, way in ways if _chosen(calls.result_of(r, way).name, options.only)]

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .measure import SLOWER
+
 Report = Mapping[str, Any]  # what `kernelwise bench --json` writes
 
 COLUMNS = (
@@ -21,6 +23,7 @@ COLUMNS = (
     ("copy", 5, ">"),
     ("FMA", 5, ">"),
 )
+SECTIONS = {"images": "all images", "calls": "small calls"}
 LEGEND = (
     "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
     "copy = share of np.copyto's\nbandwidth on one thread; FMA = share of the multiply-add peak, operations as the "
@@ -56,10 +59,14 @@ def text_row(row: Report) -> str:
 def summary(report: Report) -> list[str]:
     """Geometric means over all and per group, the lowest row, the rows lost, what was left out or is not installed."""
     rows = report["rows"]
-    lines = [LEGEND, "", "geometric mean of the ratios"]
-    lines += [f"  {name:<28}{mean:6.2f}  ({count} rows)" for name, mean, count in means(rows)]
+    lines = [LEGEND, ""]
     timed = [r for r in rows if r["ratio"] is not None]
     if timed:
+        everything = geometric_mean([r["ratio"] for r in timed])
+        lines.append(f"geometric mean of the ratios over all {len(timed)} rows: {everything:.2f}; by group (rows):")
+        counts, table = _mean_table(rows)
+        lines.append(" " * 16 + "".join(f"{_threads(t):>14}" for t in counts))
+        lines += [f"  {name:<14}" + "".join(f"{cell:>14}" for cell in cells) for name, cells in table]
         low = min(timed, key=lambda r: r["ratio"])
         lines.append(f"lowest row: {_title(low)}: {low['ratio']:.2f} ({low['best']})")
         lost = [r for r in timed if r["ratio"] < 1]
@@ -67,11 +74,12 @@ def summary(report: Report) -> list[str]:
         lines += [f"  {_title(r)}: {r['ratio']:.2f} ({r['best']})" for r in sorted(lost, key=lambda r: r["ratio"])]
     failed = [r for r in rows if r["status"] != "ok"]
     lines += [f"FAILED {_title(r)}: {r['why']}" for r in failed]
-    raised = sorted({f"{n}: {w}" for r in rows for n, w in r["left_out"].items() if "times the best" not in w})
+    raised = sorted({f"{n}: {w}" for r in rows for n, w in r["left_out"].items() if not w.endswith(SLOWER)})
     lines += [f"left out, {reason}" for reason in raised]
-    slow = sum("times the best" in w for r in rows for w in r["left_out"].values())
+    slow = sum(w.endswith(SLOWER) for r in rows for w in r["left_out"].values())
     if slow:
-        lines.append(f"left out as more than 20 times slower than the best rival: {slow} contenders (see the JSON)")
+        times = f"{report['hopeless']:.0f} {SLOWER}"
+        lines.append(f"left out after a trial call of more than {times}: {slow} contenders (the JSON names them)")
     shares = [r["occupancy"] for r in rows if r["occupancy"] is not None]
     if shares:
         low_share = sorted(shares)[len(shares) // 10]
@@ -108,24 +116,23 @@ def machine_line(machine: Mapping[str, str], fma_peak: float | None) -> str:
     )
 
 
-def means(rows: Sequence[Report]) -> list[tuple[str, float, int]]:
-    """(group, geometric mean of the ratios, rows): all, then by threads, section, types, image and kernel."""
-    groups: dict[str, list[float]] = {}
-    images = [r for r in rows if r["section"] == "images"]
-    for row in rows:
-        if row["ratio"] is None:
-            continue
-        keys = ["small calls"]
-        if row["section"] == "images":
-            one = f"{row['threads']} thread" + "s" * (row["threads"] > 1)
-            keys = [f"images, {one}", f"{row['types']}, {one}", f"{row['image']}, {one}", f"{row['kernel']}, {one}"]
-        for key in ["all", *keys]:
-            groups.setdefault(key, []).append(row["ratio"])
-    order = ["all", "small calls"]
-    for part in ("threads", "types", "image", "kernel"):
-        values = dict.fromkeys("images" if part == "threads" else r[part] for r in images)
-        order += [g for v in values for g in groups if g.startswith(f"{v}, ")]
-    return [(g, geometric_mean(groups[g]), len(groups[g])) for g in order if g in groups]
+def means(rows: Sequence[Report]) -> dict[str, dict[int, tuple[float, int]]]:
+    """Group -> thread count -> (geometric mean of the ratios, rows): images, small calls, types, image, kernel."""
+    groups: dict[str, dict[int, list[float]]] = {}
+    for part in ("section", "types", "image", "kernel"):
+        for row in rows:
+            if row["ratio"] is not None and (part == "section" or row["section"] == "images"):
+                name = SECTIONS.get(row[part]) or str(row[part])
+                groups.setdefault(name, {}).setdefault(row["threads"], []).append(row["ratio"])
+    return {g: {t: (geometric_mean(r), len(r)) for t, r in found.items()} for g, found in groups.items()}
+
+
+def _mean_table(rows: Sequence[Report]) -> tuple[list[int], list[tuple[str, list[str]]]]:
+    """The thread counts, and for each group its name and a cell "mean (rows)" per thread count."""
+    groups = means(rows)
+    counts = sorted({threads for found in groups.values() for threads in found})
+    cells = {g: [f"{f[t][0]:.2f} ({f[t][1]})" if t in f else "" for t in counts] for g, f in groups.items()}
+    return counts, list(cells.items())
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -142,8 +149,10 @@ def markdown(report: Report) -> str:
     if calls:
         lines += ["", "| small call | kernelwise | best rival | ratio |", "|---|---:|---|---:|"]
         lines += [f"| {r['image']} {r['kernel']} | {_markdown_cells(r)} |" for r in calls]
-    lines += ["", "| geometric mean of the ratios | | rows |", "|---|---:|---:|"]
-    lines += [f"| {name} | {mean:.2f} | {count} |" for name, mean, count in means(rows)]
+    counts, table = _mean_table(rows)
+    lines += ["", "| geometric mean of the ratios (rows) |" + "".join(f" {_threads(t)} |" for t in counts)]
+    lines += ["|---|" + "---:|" * len(counts)]
+    lines += [f"| {name.replace('->', ' to ')} | {' | '.join(cells)} |" for name, cells in table]
     measured = [(what, found) for what, found in report["processes"].items() if "error" not in found]
     if measured:
         lines += ["", "| whole processes | median |", "|---|---:|"]
@@ -152,7 +161,7 @@ def markdown(report: Report) -> str:
 
 
 def _markdown_images(images: Sequence[Report], counts: Sequence[int]) -> list[str]:
-    titles = "".join(f" {t} thread{'s' * (t > 1)} | best rival | ratio |" for t in counts)
+    titles = "".join(f" {_threads(t)} | best rival | ratio |" for t in counts)
     lines = [f"| image | types | kernel |{titles}", "|---|---|---|" + "---:|---|---:|" * len(counts)]
     by_name: dict[str, dict[int, Report]] = {}
     for row in images:
@@ -198,8 +207,11 @@ def _number(value: float | None) -> str:
 
 
 def _title(row: Report) -> str:
-    threads = row["threads"]
-    return f"{row['name']}, {threads} thread{'s' * (threads > 1)}"
+    return f"{row['name']}, {_threads(row['threads'])}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _line(cells: Iterable[str]) -> str:

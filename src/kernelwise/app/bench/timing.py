@@ -28,6 +28,7 @@ class Pace:
     least: int = 5
     most: int = 15
     budget: float = 1.0  # s, for one row with all its thread counts
+    hopeless: float = 20.0  # times the best rival: who takes longer in a trial is not timed
     block: float = LEAST_BLOCK
     pause: float = PAUSE
 
