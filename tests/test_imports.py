@@ -18,11 +18,11 @@ PACKAGE = Path(kernelwise.__file__).parent
 # `stencils` is nothing but constants and stands with the first, so that `correlate(x, "sobel-x")` may look there.
 DOORS = {"torch", "mxnet", "dask", "sklearn", "ndimage"}
 TIERS: list[set[str]] = [
-    {"version", "errors", "arrays", "borders", "stencils", "problem"},
+    {"version", "errors", "arrays", "borders", "stencils", "problem", "bands", "native"},
     {"jit"},
     {"algorithms"},
-    {"plan", "costs"},
-    {"run"},
+    {"plan", "costs", "pieces"},
+    {"run", "calls"},
     {"correlation", "layers"},
     {"edges", "fitting"},
     {"__init__"},  # the public names, for the doors and the application
