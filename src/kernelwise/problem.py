@@ -347,9 +347,8 @@ def _exact_types(image: np.dtype, kernel: np.ndarray, fill: complex, largest: in
     if bound >= 2**63:
         raise NeedsLargest
     result = np.dtype(np.int32 if bound < 2**31 and image.itemsize < 8 else np.int64)
-    if bound < 2**15:
-        return np.dtype(np.int16), result
-    return np.dtype(np.int32 if bound < 2**31 else np.int64), result
+    needed = 2 if bound < 2**15 else 4 if bound < 2**31 else 8
+    return np.dtype(f"i{max(needed, image.itemsize)}"), result
 
 
 def _exact_sum(kernel: np.ndarray) -> int:

@@ -1,0 +1,93 @@
+"""A plan made ready to be called again and again on plain arrays of one shape and dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from .jit import entry, pool
+from .plan import Plan
+from .run import place_directly, prepare, run, worth
+
+BUILTIN_SECONDS = 60e-6  # jobs below run on one thread, straight from a builtin that checks the arrays itself
+RELEASE_SECONDS = 4e-6  # jobs above let other Python threads run meanwhile
+
+Bound = Callable[[np.ndarray, np.ndarray], "np.ndarray | None"]
+
+
+class Call:
+    """Runs one plan. Plain C-contiguous arrays take the short way; any others go through run()."""
+
+    def __init__(self, plan: Plan, threads: int | None) -> None:
+        problem = plan.problem
+        self.plan, self.threads = plan, threads
+        self.shape, self.dtype = problem.shape, problem.image
+        self.result_shape, self.result = problem.result_shape, problem.result
+
+    @cached_property
+    def bound(self) -> Bound:
+        """(x, out) -> out for plain arrays; None, with nothing done, for any others."""
+        ready = self._ready
+        if ready is None:
+            return lambda x, out: None
+        code, made = ready
+        if self.plan.seconds >= BUILTIN_SECONDS:
+            return self._large
+        return entry.bind(
+            routine=code.walk,
+            args=made.args,
+            scratch_bytes=made.scratch,
+            units=made.units,
+            x_shape=self.shape,
+            x_dtype=self.dtype,
+            out_shape=self.result_shape,
+            out_dtype=self.result,
+            threads=1,
+            release=self.plan.seconds >= RELEASE_SECONDS,
+            keep=ready,
+        )
+
+    def __call__(self, x: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+        """``x`` and ``out`` are checked for this plan already."""
+        if out is None:
+            out = np.empty(self.result_shape, self.result)
+        done = self.bound(x, out)
+        return run(self.plan, x, out, self.threads) if done is None else done
+
+    @cached_property
+    def _ready(self):  # type: ignore[no-untyped-def]
+        """Routine and launch for C-contiguous arrays, if generated code can walk them in one go."""
+        if 0 in self.result_shape or 0 in self.shape:
+            return None
+        x, out = np.empty(self.shape, self.dtype), np.empty(self.result_shape, self.result)  # never touched
+        placed = place_directly(self.plan, x, out)
+        if placed is None or placed.offsets != ((0, 0),):
+            return None
+        return prepare(self.plan.parts[0], self.plan, placed, out.nbytes)
+
+    def _large(self, x: np.ndarray, out: np.ndarray) -> np.ndarray | None:
+        if not (self._plain(x, self.shape, self.dtype) and self._plain(out, self.result_shape, self.result)):
+            return None
+        if not out.flags.writeable or np.may_share_memory(x, out):
+            return None
+        code, made = self._ready
+        args = made.args.copy()
+        args[0], args[1] = x.ctypes.data, out.ctypes.data
+        workers = worth(self.plan.seconds, self.threads)
+        pool.run(code.walk, args.ctypes.data, made.scratch, made.units, workers)
+        return out
+
+    @staticmethod
+    def _plain(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+        flags = array.flags
+        return (
+            type(array) is np.ndarray
+            and array.shape == shape
+            and array.dtype == dtype
+            and array.dtype.isnative
+            and flags.c_contiguous
+            and flags.aligned
+        )
+
