@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 import platform
 from importlib import metadata
@@ -46,9 +47,9 @@ def cpu_model() -> str:
 
 
 def fma_peak() -> float | None:
-    """Fused multiply-adds times two per second on one core, in float32; None where it cannot be measured."""
+    """Operations per second of one core in float32, a fused multiply-add counting as two; None if not measurable."""
     try:
-        from ...jit.peak import fma_gflops
-    except ImportError:
+        peak = importlib.import_module("kernelwise.jit.peak")
+    except ModuleNotFoundError:
         return None
-    return float(fma_gflops()) * 1e9
+    return float(peak.fma_gflops()) * 1e9
