@@ -67,7 +67,7 @@ class LearnedBack:
 
 
 def load(path: Path | None, max_pixels: int) -> Photograph:
-    """Read the user's photograph, or the one that Matplotlib brings. ImageError if there is none, or it is too small."""
+    """Read the user's photograph, or the one that Matplotlib brings. ImageError if it is missing or too small."""
     if path is None:
         from matplotlib import cbook
 
@@ -103,7 +103,7 @@ def filtered(photo: Photograph) -> Filtered:
         kw.explain(x, kernel),
         (
             claims.close(
-                f"{same.size} pixels under {KERNEL_NAME} agree with sums of shifted views in float64",
+                f"{same.size:,} pixels under {KERNEL_NAME} agree with sums of shifted views in float64",
                 same,
                 by_views,
                 float(np.abs(kernel).sum()) * kernel.size * float(np.finfo(np.float32).eps),
@@ -151,7 +151,9 @@ def learned_back(photo: Photograph) -> LearnedBack:
                 "and bring the kernel nearer to the solution of least squares",
                 [float(np.linalg.norm(stage.kernel - solved.kernel)) for stage in stages],
             ),
-            claims.close("least squares finds every tap of the kernel that was applied", solved.kernel, true, RECOVERED),
+            claims.close(
+                "least squares finds every tap of the kernel that was applied", solved.kernel, true, RECOVERED
+            ),
         ),
     )
 
@@ -169,7 +171,9 @@ def least_squares(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) 
     views = _views(before, size).reshape(size[0] * size[1], -1)
     gram = views @ views.T
     if np.linalg.matrix_rank(gram, hermitian=True) < len(gram):
-        raise ArgumentError("`photo` must have enough structure to tell the taps apart: this one is nearly of one shade")
+        raise ArgumentError(
+            "`photo` must have enough structure to tell the taps apart: this one is nearly of one shade"
+        )
     return np.linalg.solve(gram, views @ after.ravel().astype(np.float64)).reshape(size)
 
 

@@ -29,7 +29,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Layer:
-    """Step 2: `output` (n, 1, h, w-1) is a layer with `weight` (1, 1, 1, 2) and `bias` (1,) on `images` (n, 1, h, w)."""
+    """Step 2: `output` (n, 1, h, w-1): a layer with `weight` (1, 1, 1, 2) and `bias` (1,) on `images` (n, 1, h, w)."""
 
     images: np.ndarray
     weight: np.ndarray
@@ -122,7 +122,9 @@ def edges() -> Edges:
         across,
         (
             claims.equal("every row is 0 1 0 0 0 -1 0: from white to black 1, back to white -1", found, [EDGE_ROW] * 6),
-            claims.equal("of the transposed image nothing is left: the kernel sees no horizontal edge", across, [[0] * 5] * 8),
+            claims.equal(
+                "of the transposed image nothing is left: the kernel sees no horizontal edge", across, [[0] * 5] * 8
+            ),
         ),
     )
 
@@ -131,7 +133,7 @@ EDGE_ROW = [0, 1, 0, 0, 0, -1, 0]
 
 
 def learning() -> Learning:
-    """Step 4: ten steps of gradient descent from stripes and edges; then the same ten with the layer's own gradients."""
+    """Step 4: ten steps of gradient descent from stripes and edges; then the same ten with the layer's gradients."""
     image = stripes()
     wanted = kw.corr2d(image, EDGE)
     x, y = image[np.newaxis, np.newaxis], wanted[np.newaxis, np.newaxis]

@@ -37,18 +37,21 @@ class Teller:
     def show(self, *parts: RenderableType) -> None:
         """Parts below each other, indented, with a free line before."""
         self.console.print()
-        self.console.print(Padding(Group(*parts), INDENT))
+        self.console.print(Padding(Group(*parts), INDENT, expand=False))
 
     def check(self, made: Iterable[Claim]) -> None:
         """A line for every claim: held, or not and why."""
         self.console.print()
+        unicode = self.console.encoding.startswith("utf")
+        lines = Table.grid(padding=(0, 1, 0, 0))
         for claim in made:
             if claim.holds:
-                line = Text.assemble(("yes ", "green"), claim.text)
+                lines.add_row(Text("✓" if unicode else "yes", style="green"), Text(claim.text))
             else:
                 self.failed += 1
-                line = Text.assemble(("NO  ", "bold red"), claim.text, (f" (found: {claim.found})", "red"))
-            self.console.print(Padding(line, INDENT))
+                text = Text.assemble(claim.text, (f" (found: {claim.found})", "red"))
+                lines.add_row(Text("✗" if unicode else "NO", style="bold red"), text)
+        self.console.print(Padding(lines, INDENT, expand=False))
 
 
 def take(path: Path | None, folder: Path, *, max_pixels: int) -> bool:
@@ -126,7 +129,7 @@ def tell_layer(teller: Teller, step: steps.Layer) -> None:
     """Step 2."""
     teller.heading(
         "2  The layer",
-        "A layer holds a kernel, its weight, and a bias that is added to every output. It takes a whole batch of images.",
+        "A layer holds a kernel, its weight, and a bias that is added to every output. It takes a batch of images.",
     )
     teller.show(
         side_by_side(
@@ -141,7 +144,9 @@ def tell_layer(teller: Teller, step: steps.Layer) -> None:
 
 def tell_edges(teller: Teller, step: steps.Edges) -> None:
     """Step 3."""
-    teller.heading("3  Edges", "The kernel [1, -1] compares neighbours: where they are alike it gives 0, at an edge it does not.")
+    teller.heading(
+        "3  Edges", "The kernel [1, -1] compares neighbours: it gives 0 where they are alike, and not at an edge."
+    )
     crossing = [(i, j) for i, j in np.argwhere(step.edges != 0).tolist()]
     teller.show(
         side_by_side(
@@ -158,11 +163,11 @@ def tell_learning(teller: Teller, step: steps.Learning) -> None:
     teller.heading(
         "4  A kernel learned from examples",
         "Forget the kernel and keep only the image and its edges. Start from small random taps; "
-        f"{len(step.losses)} times, move them against the gradient of the squared error, times {steps.LEARNING_RATE:g}.",
+        f"{len(step.losses)} times, move them against the gradient of the squared error times {steps.LEARNING_RATE:g}.",
     )
-    table = Table.grid(padding=(0, 3, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row("step", *(str(i + 1) for i in range(len(step.losses))), style="dim")
-    table.add_row("loss", *(f"{loss:.3g}" for loss in step.losses))
+    table.add_row("loss", *(f"{loss:.3f}" for loss in step.losses))
     teller.show(
         table,
         Text(""),
@@ -197,8 +202,8 @@ def tell_learned_back(teller: Teller, learned: photo.LearnedBack) -> None:
     height, width = learned.pixels
     teller.heading(
         "The kernel, learned back",
-        f"From {height} x {width} pixels before and after: by descent, with the rate {learned.learning_rate:.3g} that the "
-        "photograph itself sets, and by least squares, which solves for the point where descent is heading.",
+        f"From {height} x {width} pixels before and after: by descent, with the rate {learned.learning_rate:.3g} that "
+        "the photograph itself sets, and by least squares, which solves for the point where descent is heading.",
     )
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("tap", style="dim")
@@ -208,8 +213,9 @@ def tell_learned_back(teller: Teller, learned: photo.LearnedBack) -> None:
     table.add_column("applied", justify="right")
     every = (*learned.stages, learned.solved)
     for position in np.ndindex(learned.true.shape):
-        taps = (f"{stage.kernel[position]:+.4f}" for stage in every)
-        table.add_row(f"{position[0]}, {position[1]}", *taps, f"{learned.true[position]:+.4f}")
+        taps = (stage.kernel[position] for stage in every)
+        shown = (f"{round(float(tap), 4) + 0.0:+.4f}" for tap in (*taps, learned.true[position]))  # + 0.0: no -0
+        table.add_row(f"{position[0]}, {position[1]}", *shown)
     table.add_section()
     table.add_row("largest error", *(f"{stage.error:.2g}" for stage in every))
     table.add_row("mean square", *(f"{stage.loss:.2g}" for stage in every))
