@@ -22,7 +22,7 @@ import llvmlite.binding as llvm
 from ..errors import ArgumentError, ArgumentTypeError
 from . import runtime, target
 from .compile import build
-from .runtime import (
+from .records import (
     CONDITION,
     LINE,
     MAX_PARTICIPANTS,
@@ -34,6 +34,7 @@ from .runtime import (
     POOL_FIELDS,
     WORKER_BYTES,
     WORKERS,
+    Platform,
 )
 
 STOP_SECONDS = 1.0  # at exit; a worker needs one unit of its routine
@@ -48,7 +49,7 @@ def set_threads(n: int | None) -> None:
     """Set how many threads a call uses where it is not told otherwise.
 
     ``n`` is a whole number from 1; more than 64 count as 64. None goes back to the default: KERNELWISE_THREADS if it
-    is set, else the CPUs this process may run on. Raises ArgumentError and ArgumentTypeError. Results never depend on it.
+    is set, else the CPUs this process may run on. Results never depend on it. Raises ArgumentError, ArgumentTypeError.
 
     >>> set_threads(2)
     >>> threads()
@@ -91,15 +92,15 @@ def _default_threads() -> int:
 # ---- the compiled code
 
 
-def platform() -> runtime.Platform:
+def platform() -> Platform:
     """What this operating system has."""
-    known = {"linux": runtime.Platform.LINUX, "darwin": runtime.Platform.MACOS}
-    return known.get(sys.platform, runtime.Platform.ALONE)
+    known = {"linux": Platform.LINUX, "darwin": Platform.MACOS}
+    return known.get(sys.platform, Platform.ALONE)
 
 
 def available() -> bool:
     """Whether there can be workers. Where not, every call runs on the thread that makes it."""
-    return platform() is not runtime.Platform.ALONE
+    return platform() is not Platform.ALONE
 
 
 class Engine:
@@ -131,6 +132,10 @@ class Engine:
     def workers(self) -> int:
         """How many there are."""
         return self._line["workers"].value
+
+    def field(self, name: str) -> int:
+        """The address of a field of POOL."""
+        return ctypes.addressof(self._line[name])
 
     def prepare(self, participants: int) -> None:
         """Have workers for so many participants, or as many as the system gives."""
