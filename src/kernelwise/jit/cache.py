@@ -127,12 +127,12 @@ class ObjectCache:
             if _fault(self._root) is not None:
                 return
             # Read anew each time: the key file may have been removed together with its folder.
-            self._secret = _read_secret(self._root) or _make_secret(self._root)
-            if self._secret is None:
+            self._secret = secret = _read_secret(self._root) or _make_secret(self._root)
+            if secret is None:
                 return
             body = _HEADER.pack(_MAGIC, _FORMAT, bytes.fromhex(key), len(code)) + code
             temporary = _temporary(self._root)
-            _write_new(temporary, body + _seal(self._secret, body))
+            _write_new(temporary, body + _seal(secret, body))
             try:
                 os.replace(temporary, os.path.join(self._root, name))
             except BaseException:
@@ -247,9 +247,7 @@ def _make_secret(root: str) -> bytes | None:
     _write_new(temporary, data)
     try:
         os.link(temporary, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
+    except OSError:  # somebody was first, or the file system has no links
         with suppress(FileExistsError):
             _write_new(path, data)
     finally:
