@@ -5,8 +5,10 @@ loaded feeds up to ``rows`` output rows. Three forms:
 
 baked   weights are constants in the code. Columns of the kernel that are multiples of each other are summed first
         and shared by all rows, which covers symmetric, antisymmetric and small separable kernels; zero taps vanish.
-table   weights come from a table [plane, column, row]; loops over planes and columns, rows unrolled.
-long    weights from the same table; loops over everything, one output row at a time. For tall kernels.
+table   weights come from a table [plane, chunk of rows, column, row]; loops over planes, chunks and columns, the rows
+        of a chunk unrolled.
+long    weights from a table [plane, row, column]; loops over everything, one output row at a time. For tall kernels
+        with a stride or a dilation.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from ..jit.ir import Function, Module, Value
 from ..jit.types import PTR
 from .numbers import load, store
-from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns
+from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions
 
 NAME = "direct"
 MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
@@ -38,15 +40,32 @@ def propose(request: Request) -> Proposal:
         spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
         groups = proportional_columns(weights)
         work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
-        return Proposal(spec, None, float(work), f"{count} taps, written into the code")
+        loads = conversions(spec, planes * sum(len(members) for _, members in groups))
+        return Proposal(spec, None, float(work), loads, f"{count} taps, written into the code")
     masked = bool(count < weights.size) and request.sums.is_float
-    if 1 < tall <= TALLEST_UNROLLED:
-        spec = replace(base_spec(request, NAME, "table", rows, wide), masked=masked)
-        table = np.ascontiguousarray(weights.transpose(0, 2, 1))
-        return Proposal(spec, table, float(weights.size), f"{weights.size} taps, weights in a table")
+    plain = request.row_step == 1 and request.row_gap == 1
+    if tall > 1 and (tall <= TALLEST_UNROLLED or plain):
+        chunk = _chunk(tall)
+        padding = -tall % chunk
+        weights = np.pad(weights, ((0, 0), (0, padding), (0, 0)))
+        spec = base_spec(replace(request, weights=weights), NAME, "table", rows, wide)
+        spec = replace(spec, masked=(masked or padding > 0) and request.sums.is_float, chunk=chunk)
+        table = weights.reshape(planes, -1, chunk, across).transpose(0, 1, 3, 2)
+        loads = conversions(spec, planes * across)
+        return Proposal(
+            spec, np.ascontiguousarray(table), float(weights.size), loads, f"{count} taps, weights in a table"
+        )
     rows, wide = block(request.target, sharing=False)
     spec = replace(base_spec(request, NAME, "long", rows, wide), masked=masked)
-    return Proposal(spec, weights, 2.0 * weights.size, f"{weights.size} taps, weights in a table, row by row")
+    loads = conversions(spec, planes * across)
+    return Proposal(spec, weights, 2.0 * weights.size, loads, f"{count} taps, weights in a table, row by row")
+
+
+def _chunk(tall: int) -> int:
+    """Kernel rows to unroll at a time: all if they are few, else so many that the fewest rows of zeros are added."""
+    if tall <= TALLEST_UNROLLED:
+        return tall
+    return min(range(7, TALLEST_UNROLLED + 1), key=lambda rows: (-tall % rows, -rows))
 
 
 def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None:
@@ -136,31 +155,35 @@ def _table(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
     rows, outs, n, table, _ = fn.args
     lanes = fn.target.lanes(spec.sums.bytes)
     planes, tall, across = spec.taps
-    size = spec.sums.bytes
+    column_bytes = spec.chunk * spec.sums.bytes
     zero = fn.constant(spec.sums.type.of(lanes), 0)
     results = [fn.load(PTR, outs + 8 * r) for r in range(spec.rows)]
     with columns(fn, n, lanes * wide) as x:
         with fn.counted(0, planes, carry=[zero] * (spec.rows * wide)) as plane:
             pointers = rows + plane.index * (8 * spec.slots)
-            weights = table + plane.index * (across * tall * size)
-            with fn.counted(0, across, carry=plane.carried) as column:
-                sums = list(column.carried)
-                shift = (x + column.index * spec.pitch) * spec.image.bytes
-                here = weights + column.index * (tall * size)
-                _column_of_taps(fn, spec, wide, sums, pointers, shift, here)
-                column.carry_on(sums)
-            plane.carry_on(column.results)
-        block = [plane.results[r * wide : (r + 1) * wide] for r in range(spec.rows)]
-        _store_block(fn, spec, block, results, x, stream)
+            weights = table + plane.index * (tall // spec.chunk * across * column_bytes)
+            with fn.counted(0, tall // spec.chunk, carry=plane.carried) as chunk:
+                lines = pointers + chunk.index * (8 * spec.chunk)
+                here = weights + chunk.index * (across * column_bytes)
+                with fn.counted(0, across, carry=chunk.carried) as column:
+                    sums = list(column.carried)
+                    shift = (x + column.index * spec.pitch) * spec.image.bytes
+                    _column_of_taps(fn, spec, wide, sums, lines, shift, here + column.index * column_bytes)
+                    column.carry_on(sums)
+                chunk.carry_on(column.results)
+            plane.carry_on(chunk.results)
+        block_sums = [plane.results[r * wide : (r + 1) * wide] for r in range(spec.rows)]
+        _store_block(fn, spec, block_sums, results, x, stream)
 
 
 def _column_of_taps(
     fn: Function, spec: Spec, wide: int, sums: list[Value], pointers: Value, shift: Value, weights: Value
 ) -> None:
-    """One column of the kernel over all slots; the weights in use slide along with the slots."""
+    """One column of a chunk of the kernel over its slots; the weights in use slide along with the slots."""
     lanes = fn.target.lanes(spec.sums.bytes)
     scalars: dict[int, Value] = {}
-    for s, meeting in enumerate(spec.uses):
+    one_chunk = replace(spec, taps=(1, spec.chunk, spec.taps[2]))
+    for s, meeting in enumerate(one_chunk.uses):
         fn.fence()
         row = fn.load(PTR, pointers + 8 * s) + shift
         for _, i in meeting:

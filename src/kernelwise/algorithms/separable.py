@@ -14,7 +14,7 @@ from ..jit.ir import Function, Module, Value
 from ..jit.types import PTR
 from .factors import Factors, factorise
 from .numbers import Number, load, store
-from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns
+from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions
 
 NAME = "separable"
 ALIGN = 64
@@ -39,7 +39,8 @@ def propose(request: Request) -> Proposal | str:
     spec = replace(spec, weights=join(factors), terms=len(factors))
     deep = planes * spec.slots / rows if planes > 1 else 0
     work = len(factors) * (deep + tall + across)
-    return Proposal(spec, None, float(work), f"a product of axes, {len(factors)} term{'s'[: len(factors) - 1]}")
+    loads = conversions(spec, planes * len(factors))
+    return Proposal(spec, None, float(work), loads, f"a product of axes, {len(factors)} term{'s'[: len(factors) - 1]}")
 
 
 def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None:

@@ -48,6 +48,7 @@ class Spec:
     rows: int  # output rows in a block
     wide: int  # vectors side by side
     weights: bytes = b""  # baked ones, in the dtype of the sums
+    chunk: int = 0  # kernel rows that the table form unrolls at a time
     terms: int = 1  # of a separable kernel
     masked: bool = False  # the table holds zeros, which must not touch the sums
     stream: bool = False  # results go past the caches
@@ -137,6 +138,7 @@ class Proposal:
     spec: Spec
     table: np.ndarray | None  # the weights that are not baked, in the order the body reads them
     work: float  # multiply-adds for each output
+    conversions: float  # vectors of pixels converted to the sums' dtype, for each vector of outputs
     why: str
 
 
@@ -146,6 +148,11 @@ def block(target: Target, sharing: bool) -> tuple[int, int]:
     if not sharing:
         return 1, 8 if many else 4
     return (8, 2) if many else (4, 2)
+
+
+def conversions(spec: Spec, loads: float) -> float:
+    """Conversions for each output, where ``loads`` vectors are loaded for each block row of slots."""
+    return 0.0 if spec.image.code == spec.sums.code else loads * spec.slots / spec.rows
 
 
 def base_spec(request: Request, algorithm: str, form: str, rows: int, wide: int) -> Spec:
