@@ -7,17 +7,19 @@ import numpy as np
 Factors = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 LOOSE = 8  # units in the last place by which a product may miss its weight
 CANCEL = 2.0  # how far the magnitudes of several terms may exceed the weights they add up to
+WHOLE = 2.0**24  # whole numbers up to here are exact in every float
 
 
 def factorise(weights: np.ndarray, most: int) -> Factors | None:
     """Up to ``most`` terms (depth, column, row), each in the dtype of ``weights`` [planes, rows, columns]; or None.
 
     Each term is a cross through the largest weight left, so that a kernel made as a product gives back its factors.
+    Whole-numbered weights have whole-numbered factors or none, so that whole-numbered sums stay exact.
     A zero weight must be a zero of every term: a zero tap touches nothing.
     """
-    if weights.dtype.kind == "i":
-        exact = _whole_term(weights)
-        return None if exact is None else [exact]
+    if weights.dtype.kind == "i" or _whole(weights):
+        exact = _whole_term(weights.astype(np.int64))
+        return None if exact is None else [tuple(factor.astype(weights.dtype) for factor in exact)]  # type: ignore[list-item]
     rest = weights.astype(np.float64)
     terms: Factors = []
     products = np.zeros_like(rest)
@@ -56,6 +58,11 @@ def _cross(rest: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, n
     return depth, column, row
 
 
+def _whole(weights: np.ndarray) -> bool:
+    """Whole numbers, small enough that their products with pixels may be expected to be exact."""
+    return bool(np.all(weights == np.rint(weights)) and np.abs(weights).max() < 2**31)
+
+
 def _whole_term(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Integer factors whose product is the kernel, if there are any."""
     if not weights.any():
@@ -65,8 +72,9 @@ def _whole_term(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     column = weights[a, :, j] // row[j]
     column = column // max(1, np.gcd.reduce(column))
     depth = weights[:, i, j] // (column[i] * row[j])
-    term = depth.astype(weights.dtype), column.astype(weights.dtype), row.astype(weights.dtype)
-    return term if np.array_equal(_outer([t.astype(np.int64) for t in term]), weights) else None
+    if len(depth) == 1:  # a single plane is not weighted
+        depth, column = depth // depth[0], column * depth[0]
+    return (depth, column, row) if np.array_equal(_outer([depth, column, row]), weights) else None
 
 
 def _outer(term: list[np.ndarray]) -> np.ndarray:
