@@ -2,8 +2,53 @@
 
 from __future__ import annotations
 
-from . import errors, stencils
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors
 from .correlation import Filter, convolve, corr2d, correlate, explain
 from .version import VERSION as __version__
 
-__all__ = ["Filter", "__version__", "convolve", "corr2d", "correlate", "errors", "explain", "stencils"]
+if TYPE_CHECKING:
+    from . import stencils
+    from .caches import clear_cache
+    from .fitting import learn_kernel
+    from .jit.pool import set_threads
+    from .layers import Conv2D
+
+__all__ = [
+    "Conv2D",
+    "Filter",
+    "__version__",
+    "clear_cache",
+    "convolve",
+    "corr2d",
+    "correlate",
+    "errors",
+    "explain",
+    "learn_kernel",
+    "set_threads",
+    "stencils",
+]
+
+_LATER = {  # public name: (module, name in it or None for the module itself), imported when first asked for
+    "Conv2D": (".layers", "Conv2D"),
+    "clear_cache": (".caches", "clear_cache"),
+    "learn_kernel": (".fitting", "learn_kernel"),
+    "set_threads": (".jit.pool", "set_threads"),
+    "stencils": (".stencils", None),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    found = import_module(module, __name__)
+    value = found if attribute is None else getattr(found, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

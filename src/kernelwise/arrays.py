@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from . import stencils
 from .errors import ArgumentError, ArgumentTypeError
 from .problem import IMAGE_KINDS, Problem, integer_range
 
@@ -30,7 +29,11 @@ def as_image(name: str, x: Any) -> np.ndarray:
 
 def as_kernel(k: Any) -> np.ndarray:
     """The weights as an ndarray; a string is looked up among the named kernels."""
-    return stencils.get(k) if isinstance(k, str) else as_image("k", k)
+    if isinstance(k, str):
+        from . import stencils  # only those who name kernels pay for their import
+
+        return stencils.get(k, argument="k")
+    return as_image("k", k)
 
 
 def check_out(out: Any, problem: Problem) -> None:

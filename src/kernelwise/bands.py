@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,7 @@ from .problem import Axis, Problem
 BAND_BYTES = 4 << 20  # of the image and the result together, in their widest working dtype
 
 
-@dataclass(frozen=True)
-class Band:
+class Band(NamedTuple):
     """A piece: ``problem`` is its own, the border of the cut axis already resolved."""
 
     problem: Problem
@@ -85,7 +85,7 @@ def _spatial(
     number = problem.axes.index(axis)
     old = problem.geometry[number]
     begin = first * old.stride + old.start
-    new, index = replace(old, start=begin, out=stop - first), None
+    new, index = old._replace(start=begin, out=stop - first), None
     if gather:
         length = (stop - 1 - first) * old.stride + old.reach + 1
         index = source_index(np.arange(begin, begin + length, dtype=np.int64), old.n, problem.border)

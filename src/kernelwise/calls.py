@@ -34,7 +34,7 @@ class Call:
             return lambda x, out: None
         code, made = ready
         if self.plan.seconds >= BUILTIN_SECONDS:
-            return self._large
+            return self._start
         return entry.bind(
             routine=code.walk,
             args=made.args,
@@ -54,6 +54,8 @@ class Call:
         if out is None:
             out = np.empty(self.result_shape, self.result)
         done = self.bound(x, out)
+        if done is None:
+            done = self._start(x, out)
         return run(self.plan, x, out, self.threads) if done is None else done
 
     @cached_property
@@ -67,7 +69,10 @@ class Call:
             return None
         return prepare(self.plan.parts[0], self.plan, placed, out.nbytes)
 
-    def _large(self, x: np.ndarray, out: np.ndarray) -> np.ndarray | None:
+    def _start(self, x: np.ndarray, out: np.ndarray) -> np.ndarray | None:
+        """The same as `bound`, looked at in Python."""
+        if self._ready is None:
+            return None
         if not (self._plain(x, self.shape, self.dtype) and self._plain(out, self.result_shape, self.result)):
             return None
         if not out.flags.writeable or np.may_share_memory(x, out):

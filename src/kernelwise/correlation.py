@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import plan as planning
+from .algorithms.routine import current_target
 from .arrays import as_image, as_kernel, check_out, largest_magnitude
 from .calls import Call
 from .errors import ArgumentError
@@ -29,7 +30,8 @@ MOST_THREADS = 1024
 MOST_CALLS = 512
 ONE = 1
 
-_calls: dict[Any, Call] = {}
+_calls: dict[Any, Call] = {}  # by what was written in the call
+_prepared: dict[Any, Call] = {}  # by what it means
 
 
 def corr2d(X: Any, K: Any) -> np.ndarray:
@@ -190,6 +192,11 @@ class Filter:
         return planning.choose(problem, self._method)
 
     def _apply(self, x: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+        call = self._call
+        if call is not None and call.shape == x.shape and call.dtype == x.dtype and x.dtype.isnative:
+            if out is not None:
+                check_out(out, call.plan.problem)
+            return call(x, out)
         call, lasting = _prepare(x, self.kernel, self._flip, self._method, self._threads, self._options)
         if out is not None:
             check_out(out, call.plan.problem)
@@ -259,7 +266,14 @@ def _prepare(
         problem, lasting = normalise(x.shape, x.dtype, k, flip=flip, **options), True
     except NeedsLargest:
         problem, lasting = _problem(x, k, flip, options), False
-    return Call(planning.choose(problem, method), threads), lasting and x.dtype.isnative
+    key = (problem, method, threads, current_target())
+    call = _prepared.get(key)
+    if call is None:
+        call = Call(planning.choose(problem, method), threads)
+        if len(_prepared) >= MOST_CALLS:
+            _prepared.clear()
+        _prepared[key] = call
+    return call, lasting and x.dtype.isnative
 
 
 def _problem(x: np.ndarray, k: np.ndarray, flip: bool, options: dict[str, Any]) -> Problem:
@@ -277,6 +291,7 @@ def check_threads(threads: Any) -> int | None:
 def forget() -> None:
     """Drop all remembered calls."""
     _calls.clear()
+    _prepared.clear()
 
 
 __all__ = ["Filter", "convolve", "corr2d", "correlate", "explain"]

@@ -78,6 +78,11 @@ def choose(problem: Problem, method: str = "auto") -> Plan:
     return _choose(problem, method, current_target())
 
 
+def forget() -> None:
+    """Drop all remembered plans."""
+    _choose.cache_clear()
+
+
 @lru_cache(maxsize=1024)
 def _choose(problem: Problem, method: str, target: Target) -> Plan:
     outputs = math.prod(problem.result_shape) * (2 if problem.image.kind == "c" else 1)

@@ -14,7 +14,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ LARGEST_STEP = 2**31 - 1  # of stride, dilation and of the reach of a kernel, in
 LARGEST_RESULT = 2**46  # bytes; what is larger is refused before anything is allocated
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(NamedTuple):
     """One axis the kernel runs over; all lengths in pixels."""
 
     n: int  # of the image
@@ -51,8 +50,7 @@ class Axis:
         return (self.out - 1) * self.stride + 1 if self.out else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """The weights as a value: hashable, compared by content."""
 
     shape: tuple[int, ...]
@@ -153,7 +151,7 @@ def normalise(
         kernel=Kernel.of(kernel),
         border=border if mode != "valid" else "edge",
         fill=fill,
-        image=image.newbyteorder("="),
+        image=np.dtype(image.type),  # the one object NumPy has for it, in native byte order
         sums=sums,
         result=result,
         nan=nan if image.kind in "fc" else "propagate",
@@ -306,7 +304,7 @@ def result_dtype(dtype: Any) -> np.dtype:
         raise ArgumentTypeError(f"`dtype` must be a NumPy dtype (got {dtype!r})") from None
     if asked.char not in RESULT_KINDS:
         raise ArgumentTypeError(f"`dtype` must be an integer, real or complex dtype of up to 128 bits (got {dtype!r})")
-    return asked.newbyteorder("=")
+    return np.dtype(asked.type)
 
 
 def choose_types(
@@ -333,7 +331,7 @@ def choose_types(
 
 
 def _real_part(dtype: np.dtype) -> np.dtype:
-    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype.newbyteorder("=")
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else np.dtype(dtype.type)
 
 
 def _exact_types(image: np.dtype, kernel: np.ndarray, fill: complex, largest: int | None) -> tuple[np.dtype, np.dtype]:

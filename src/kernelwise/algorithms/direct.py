@@ -48,7 +48,7 @@ def propose(request: Request) -> Proposal:
         chunk = _chunk(tall)
         padding = -tall % chunk
         weights = np.pad(weights, ((0, 0), (0, padding), (0, 0)))
-        spec = base_spec(replace(request, weights=weights), NAME, "table", rows, wide)
+        spec = base_spec(request._replace(weights=weights), NAME, "table", rows, wide)
         spec = replace(spec, masked=(masked or padding > 0) and request.sums.is_float, chunk=chunk)
         table = weights.reshape(planes, -1, chunk, across).transpose(0, 1, 3, 2)
         loads = conversions(spec, planes * across)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ TILE_BYTES = 1 << 18
 ALIGN = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(NamedTuple):
     """An image and its result as the walk sees them: batch, planes, rows and columns of interleaved channels.
 
     Byte strides come in pairs (image, result).
@@ -36,8 +35,7 @@ class Grid:
     channels: int
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(NamedTuple):
     """What it takes to start a routine on a grid."""
 
     args: np.ndarray  # walk.FIELDS; the two array pointers still empty

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from .launch import Grid
 MOST_CHANNELS = 64  # interleaved in a row; beyond, the channels themselves are the columns
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Axis numbers of the image by their part in the walk."""
 
     batch: tuple[int, ...]
@@ -72,8 +71,7 @@ def column_axis(problem: Problem) -> tuple[Axis, int]:
     return axis_of(problem, plan.columns, 0), channels
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A grid, and the byte offsets (image, result) at which it is to be run."""
 
     grid: Grid

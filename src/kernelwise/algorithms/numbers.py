@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,7 @@ TYPES = {1: I8, 2: I16, 4: I32, 8: I64}
 ROUNDERS = {F32.element: 1.5 * 2**23, F64.element: 1.5 * 2**52}  # adding one rounds to an integer, half to even
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A NumPy dtype as generated code sees it."""
 
     code: str  # such as "u1", "i2", "f4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..jit import target as targets
 from ..jit.compile import Code, build
@@ -20,8 +20,7 @@ _routines: OrderedDict[tuple[Spec, Target], Routine] = OrderedDict()
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Routine:
+class Routine(NamedTuple):
     """The two bodies of a specification in memory, and the walk that runs them."""
 
     code: Code

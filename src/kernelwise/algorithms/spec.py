@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -117,8 +118,7 @@ def _integer_product(value: Value, weight: int) -> Value:
 # ---------------------------------------------------------------- asking and proposing
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What an algorithm is asked to do, in the walk's terms."""
 
     weights: np.ndarray  # [planes, rows, columns] in the dtype of the sums
@@ -131,8 +131,7 @@ class Request:
     target: Target
 
 
-@dataclass(frozen=True)
-class Proposal:
+class Proposal(NamedTuple):
     """How an algorithm would do it."""
 
     spec: Spec

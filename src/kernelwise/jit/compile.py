@@ -7,10 +7,10 @@ and the specification it was generated from. So a hit needs no IR at all.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -83,10 +83,12 @@ def disk_cache() -> ObjectCache:
 def generator_version() -> str:
     """A digest of every source file that generates code."""
     digest = hashlib.sha256(VERSION.encode())
-    root = Path(__file__).parent.parent
+    root = os.path.dirname(os.path.dirname(__file__))
     for folder in GENERATOR_FOLDERS:
-        for file in sorted(root.joinpath(folder).glob("*.py")):
-            digest.update(file.read_bytes())
+        for name in sorted(os.listdir(os.path.join(root, folder))):
+            if name.endswith(".py"):
+                with open(os.path.join(root, folder, name), "rb", buffering=0) as file:
+                    digest.update(file.read())
     return digest.hexdigest()
 
 

@@ -1,0 +1,26 @@
+"""Everything kernelwise remembers, and how to make it forget."""
+
+from __future__ import annotations
+
+import sys
+
+from . import correlation, plan
+from .algorithms import layout, routine
+from .jit.compile import disk_cache
+
+
+def clear_cache(disk: bool = False) -> None:
+    """Forget plans and generated code in memory; with ``disk``, the object code in the user's cache folder too.
+
+    Filters and arrays in use stay valid.
+
+    >>> clear_cache()
+    """
+    correlation.forget()
+    plan.forget()
+    layout.layout.cache_clear()
+    routine.clear()
+    if stencils := sys.modules.get("kernelwise.stencils"):
+        stencils.clear_cache()
+    if disk:
+        disk_cache().clear()
