@@ -32,10 +32,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     permissions = _check_target(target, path)
     part = target.parent / f".kernelwise-{secrets.token_hex(8)}.part"
-    # os.open and not tempfile: the permissions of a new file are those that the user's umask gives.
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        # open and not tempfile: a new file gets the permissions that the user's umask leaves it.
+        with open(part, "xb") as stream:
             if permissions is not None:
                 os.chmod(part, permissions)
             yield stream

@@ -42,12 +42,15 @@ def close(text: str, got: Any, expected: Any, within: float) -> Claim:
     return Claim(text, distance <= within, f"largest distance {distance:.3g}, allowed {within:.3g}")
 
 
-def falling(text: str, values: Any) -> Claim:
-    """Claim that every value is smaller than the one before it.
+def falling(text: str, values: Any, floor: float = 0.0) -> Claim:
+    """Claim that every value is smaller than the one before it, or that both are at or below `floor`.
 
     >>> falling("it falls", [3, 2, 2.5]).holds
     False
+    >>> falling("it falls to rounding", [3, 1e-9, 2e-9], floor=1e-8).holds
+    True
     """
     values = np.asarray(values, np.float64)
-    holds = len(values) > 1 and bool(np.all(np.diff(values) < 0))
+    arrived = (values[1:] <= floor) & (values[:-1] <= floor)
+    holds = len(values) > 1 and bool(np.all((np.diff(values) < 0) | arrived))
     return Claim(text, holds, ", ".join(f"{value:.6g}" for value in values))

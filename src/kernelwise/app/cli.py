@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-EXTRA = frozenset({"PIL", "matplotlib", "rich", "tifffile", "typer"})
+EXTRA = {"PIL": "Pillow", "matplotlib": "Matplotlib", "rich": "rich", "tifffile": "tifffile", "typer": "typer"}
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
 
 
@@ -26,9 +26,10 @@ def main() -> int:
 
         app(prog_name="kernelwise")
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
             raise
-        print(f"kernelwise: this command needs {error.name}: pip install kernelwise[app]", file=sys.stderr)
+        print(f"kernelwise: this command needs {EXTRA[missing]}: pip install kernelwise[app]", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

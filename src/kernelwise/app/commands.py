@@ -42,8 +42,22 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Convolution: apply a kernel, see how it is done, learn a kernel from examples.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kernelwise {kw.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Convolution: apply a kernel, see how it is done, learn a kernel from examples."""
 
 
 def fail(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from .claims import Claim
 KERNEL_NAME = "emboss"  # neither symmetric nor separable: a flip or a transposition would show
 CROP = 512  # the kernel is learned from the middle of a larger photograph
 STAGES = (10, 100, 1000)  # steps of descent after which the kernel is looked at
-RECOVERED = 1e-3  # how near least squares comes: float32 rounding, times what the photograph's smoothness makes of it
+ARRIVED = 1e-8  # mean squares below this, and taps nearer than its root, are as good as descent in float32 gets
+TOO_SMOOTH = 0.1  # a photograph in which rounding alone could move a tap this far tells nothing about the taps
 TIMED_SECONDS, TIMED_CALLS = 0.3, 100
 MIN_SIDE = 16
 
@@ -106,7 +108,7 @@ def filtered(photo: Photograph) -> Filtered:
                 f"{same.size:,} pixels under {KERNEL_NAME} agree with sums of shifted views in float64",
                 same,
                 by_views,
-                float(np.abs(kernel).sum()) * kernel.size * float(np.finfo(np.float32).eps),
+                rounding(kernel),
             ),
             claims.equal("the result in the middle is the same with borders and without", embossed[1:-1, 1:-1], inside),
         ),
@@ -131,7 +133,8 @@ def learned_back(photo: Photograph) -> LearnedBack:
     before = np.ascontiguousarray(photo.pixels[_middle(photo.pixels.shape)])
     true = kw.stencils.get(KERNEL_NAME).astype(np.float64)
     after = kw.corr2d(before, true.astype(np.float32))
-    solved = _stage(0, least_squares(before, after, true.shape), before, after, true)
+    solution, within = least_squares(before, after, true.shape, rounding(true))
+    solved = _stage(0, solution, before, after, true)
     stages, losses, kernel, rate = [], [], None, "auto"
     for done, steps in zip((0, *STAGES), STAGES, strict=False):
         run = kw.learn_kernel(before, after, true.shape, steps=steps - done, learning_rate=rate, start=kernel)
@@ -146,35 +149,50 @@ def learned_back(photo: Photograph) -> LearnedBack:
         float(rate),
         solved,
         (
-            claims.falling("more steps of descent leave less error in the picture", [stage.loss for stage in stages]),
+            claims.falling(
+                "more steps of descent leave less error in the picture", [stage.loss for stage in stages], ARRIVED
+            ),
             claims.falling(
                 "and bring the kernel nearer to the solution of least squares",
                 [float(np.linalg.norm(stage.kernel - solved.kernel)) for stage in stages],
+                math.sqrt(ARRIVED),
             ),
             claims.close(
-                "least squares finds every tap of the kernel that was applied", solved.kernel, true, RECOVERED
+                f"least squares finds every tap that was applied to {within:.1g}, as near as rounding allows",
+                solved.kernel,
+                true,
+                within,
             ),
         ),
     )
 
 
-def least_squares(before: np.ndarray, after: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def rounding(kernel: np.ndarray) -> float:
+    """How far float32 may leave one output from the exact sum, for pixels of 0 to 1: n * eps * sum|k|."""
+    return kernel.size * float(np.finfo(np.float32).eps) * float(np.abs(kernel).sum())
+
+
+def least_squares(
+    before: np.ndarray, after: np.ndarray, size: tuple[int, int], error: float
+) -> tuple[np.ndarray, float]:
     """The (h, w) kernel k of the least sum of (corr2d(before, k) - after)^2, from the normal equations in float64.
 
     `before` is (H, W), `after` (H-h+1, W-w+1). Every tap sees one shifted view v of the image, and the kernel solves
-    sum_b (v_a . v_b) k_b = v_a . after. Raises ArgumentError when the image leaves the taps undetermined.
+    sum_b (v_a . v_b) k_b = v_a . after. The second result bounds the distance of every tap from the truth when no pixel
+    of `after` is wrong by more than `error`: the length of all errors over the smallest singular value of the views.
+    Raises ArgumentError when that is too far to tell the taps.
 
     >>> x = np.random.default_rng(0).normal(size=(9, 9))
-    >>> least_squares(x, kw.corr2d(x, np.array([[1.0, -1.0]])), (1, 2)).round(6).tolist()
+    >>> least_squares(x, kw.corr2d(x, np.array([[1.0, -1.0]])), (1, 2), 1e-15)[0].round(6).tolist()
     [[1.0, -1.0]]
     """
     views = _views(before, size).reshape(size[0] * size[1], -1)
     gram = views @ views.T
-    if np.linalg.matrix_rank(gram, hermitian=True) < len(gram):
-        raise ArgumentError(
-            "`photo` must have enough structure to tell the taps apart: this one is nearly of one shade"
-        )
-    return np.linalg.solve(gram, views @ after.ravel().astype(np.float64)).reshape(size)
+    smallest = float(np.linalg.eigvalsh(gram)[0])
+    within = error * math.sqrt(after.size / smallest) if smallest > 0 else math.inf
+    if not within < TOO_SMOOTH:
+        raise ArgumentError("`photo` must have more structure to tell the taps of a kernel apart: it is too smooth")
+    return np.linalg.solve(gram, views @ after.ravel().astype(np.float64)).reshape(size), within
 
 
 def _views(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
