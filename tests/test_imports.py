@@ -22,7 +22,7 @@ TIERS: list[set[str]] = [
     {"jit"},
     {"algorithms"},
     {"plan", "costs", "pieces"},
-    {"run", "calls"},
+    {"run", "calls", "caches"},
     {"correlation", "layers"},
     {"edges", "fitting"},
     {"__init__"},  # the public names, for the doors and the application
