@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from . import INTERRUPTED
+
 EXTRA = {"PIL": "Pillow", "matplotlib": "Matplotlib", "rich": "rich", "tifffile": "tifffile", "typer": "typer"}
-INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C: 128 + SIGINT
 
 
 def main() -> int:

@@ -14,8 +14,7 @@ from typer.core import TyperGroup
 import kernelwise as kw
 
 from ..errors import ArgumentError, KernelwiseError
-from . import files, kernels, options, shades
-from .cli import INTERRUPTED
+from . import INTERRUPTED, files, kernels, options, shades
 
 NAME_WIDTH = 12  # of the first column, the names of files and things
 
