@@ -89,6 +89,8 @@ def place(
     shapes = problem.shape, problem.result_shape
     inner = plan.channels if plan.columns is None else (plan.columns, *plan.channels)
     for shape, strides, size in zip(shapes, (image_strides, result_strides), sizes, strict=True):
+        if 0 in shape:
+            continue  # the strides of an array without elements mean nothing
         if not _contiguous([shape[a] for a in inner], [strides[a] for a in inner], size * plan.pairs):
             return None
     pair = list(zip(image_strides, result_strides, strict=True))
