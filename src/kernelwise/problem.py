@@ -336,7 +336,8 @@ def _real_part(dtype: np.dtype) -> np.dtype:
 
 def _exact_types(image: np.dtype, kernel: np.ndarray, fill: complex, largest: int | None) -> tuple[np.dtype, np.dtype]:
     weight = sum(abs(int(k)) for k in kernel.ravel()) if kernel.size < 4096 else int(_exact_sum(kernel))
-    peak = max(-integer_range(image)[0], integer_range(image)[1], abs(int(fill.real)))
+    low, high = integer_range(np.dtype(np.uint8) if image.kind == "b" else image)
+    peak = max(-low, high, abs(int(fill.real)))
     bound = weight * peak
     if bound >= 2**63 and largest is not None:
         bound = weight * max(largest, abs(int(fill.real)))
