@@ -18,13 +18,15 @@ from itertools import product
 
 import numpy as np
 
-from ..jit.ir import Function, Module, Value
+from ..jit.ir import Function, Module
 from ..jit.types import PTR
+from ..jit.values import Value
 from .numbers import load, store
 from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions
 
 NAME = "direct"
 MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
+MOST_SCALED = 16  # a column that is folded, compared with its base
 TALLEST_UNROLLED = 16  # kernel rows in the table form
 
 Columns = list[tuple[np.ndarray, list[tuple[int, float]]]]
@@ -119,7 +121,8 @@ def _store_block(
 def proportional_columns(weights: np.ndarray) -> Columns:
     """Columns of [plane, row, column] weights grouped: (base column, [(column, scale)]) with base * scale exact.
 
-    A scale is a power of two or, for integers, any integer, so that folding changes no product.
+    A scale is a power of two or, for integers, any integer, so that folding changes no product. It is small where the
+    base is, so that no folded sum overflows where the products do not.
     """
     groups: Columns = []
     flat = weights.reshape(-1, weights.shape[2])
@@ -142,7 +145,7 @@ def _scale(base: np.ndarray, column: np.ndarray) -> float | None:
     place = np.unravel_index(np.argmax(np.abs(base.astype(np.float64))), base.shape)
     scale = column[place].item() / base[place].item()
     whole = bool(np.all(base == np.rint(base))) and np.abs(base).max() < 2**20 and abs(scale) < 2**20
-    exact = scale == int(scale) and whole if whole else abs(np.frexp(scale)[0]) == 0.5
+    exact = scale == int(scale) and whole if whole else abs(np.frexp(scale)[0]) == 0.5 and abs(scale) <= MOST_SCALED
     if base.dtype.kind == "i":
         exact = scale == int(scale)
     return scale if exact and np.array_equal(base * base.dtype.type(scale), column) else None
