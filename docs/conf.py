@@ -1,5 +1,9 @@
 """Sphinx's settings: Markdown pages, and the reference taken from the docstrings."""
 
+import re
+
+from sphinx.application import Sphinx
+
 from kernelwise.version import VERSION
 
 project = "kernelwise"
@@ -7,7 +11,7 @@ author = "The kernelwise authors"
 copyright = "The kernelwise authors, Apache License 2.0"
 version = release = VERSION
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
@@ -20,3 +24,31 @@ html_theme = "alabaster"
 html_theme_options = {"description": "Convolution, whole, for Python.", "page_width": "70em"}
 html_show_sphinx = False
 html_copy_source = False
+
+
+def list_of_arguments(lines: list[str]) -> list[str]:
+    """Our `Parameters` are lines of `name : what it is`, up to a blank line; make them a definition list."""
+    if "Parameters" not in lines:
+        return lines
+    head = lines.index("Parameters")
+    end = lines.index("", head) if "" in lines[head:] else len(lines)
+    items = [re.sub(r"^(\w+(?:, \w+)*) : ", r"`\1`\n    ", line) for line in lines[head + 2 : end]]
+    return [*lines[:head], *"\n".join(items).split("\n"), *lines[end:]]
+
+
+def plain_asterisks(line: str) -> str:
+    """Code stands in backticks and nothing is set bold: the asterisks of `f(k, **options)` are asterisks."""
+    if line.lstrip().startswith((">>>", "...")):
+        return line
+    parts = re.split(r"(`+[^`]*`+)", line)
+    parts[::2] = [re.sub(r"\*+(?=\w)", lambda stars: stars[0].replace("*", r"\*"), part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def read_docstring(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Docstrings are written to be read as they are, by `help()`; this makes of them what Sphinx reads."""
+    lines[:] = [plain_asterisks(line) for line in list_of_arguments(lines)]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", read_docstring)

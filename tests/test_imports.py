@@ -22,9 +22,9 @@ TIERS: list[set[str]] = [
     {"jit"},
     {"algorithms"},
     {"plan", "costs", "pieces"},
-    {"run", "calls", "caches"},
+    {"run", "calls"},
     {"correlation", "layers"},
-    {"edges", "fitting"},
+    {"edges", "fitting", "caches"},
     {"__init__"},  # the public names, for the doors and the application
     DOORS,
     {"app", "__main__"},
