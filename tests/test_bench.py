@@ -14,6 +14,7 @@ import pytest
 from kernelwise.app.bench import calls, cases, command, machine, main, measure, ours, processes, report, rivals, timing
 
 TINY = timing.Pace(least=1, most=1, budget=0.0, block=0.0, pause=0.0)
+PEAK = 1e11  # operations per second, wherever it does not matter
 ROWS = [
     *cases.full([(32, 40)]),
     *(row for row in cases.full([(32, 40, 3)]) if row.kernel.name in ("[1,-1]", "3x3", "3x3 int", "gaussian 5")),
@@ -40,7 +41,7 @@ def _one_thread_afterwards() -> Iterator[None]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_kind_of_row_agrees_with_the_definition_and_with_all_rivals(row: cases.Row) -> None:
-    for result in measure.measure(row, (1, 2), TINY):
+    for result in measure.measure(row, (1, 2), TINY, PEAK):
         assert (result.status, result.why) == ("ok", "")
         assert result.rounds == 1
         # Left out for its time, which says nothing on an image so small, and never for an error.
@@ -109,7 +110,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, at: tuple[int, ...], value: float) ->
 @pytest.mark.parametrize("at", [(0, 0), (20, 30), (-1, -1)])
 def test_one_wrong_pixel_fails_the_row(at: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, at, 12345)
-    (result,) = measure.measure(ROW, (1,), TINY)
+    (result,) = measure.measure(ROW, (1,), TINY, PEAK)
     assert result.status == "fail"
     assert "Disagreement" in result.why
     assert not result.medians
@@ -117,7 +118,7 @@ def test_one_wrong_pixel_fails_the_row(at: tuple[int, int], monkeypatch: pytest.
 
 def test_nan_counts_as_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, (5, 5), np.nan)
-    (result,) = measure.measure(cases.Row(cases.dense(3, 3), (32, 40), "f32", "f32"), (1,), TINY)
+    (result,) = measure.measure(cases.Row(cases.dense(3, 3), (32, 40), "f32", "f32"), (1,), TINY, PEAK)
     assert result.status == "fail"
 
 
@@ -125,7 +126,7 @@ def test_a_pixel_that_only_the_rivals_see_fails_the_row(monkeypatch: pytest.Monk
     if not rivals.is_installed("cv2"):
         pytest.skip("cv2 is not installed")
     spoil(monkeypatch, (60, 200), 12345)  # outside the three crops that are compared with the definition
-    (result,) = measure.measure(cases.Row(cases.SOBEL_X, (200, 300), "u8", "int16"), (1,), TINY)
+    (result,) = measure.measure(cases.Row(cases.SOBEL_X, (200, 300), "u8", "int16"), (1,), TINY, PEAK)
     assert result.status == "fail"
     assert "cv2" in result.why
 
@@ -179,11 +180,16 @@ def test_a_block_is_the_median_of_its_calls() -> None:
         if next(numbers) % 10 == 1:  # one call in ten is disturbed
             timing.time.sleep(0.002)
 
-    assert timing.each_call(call)(0.01, None) < 0.0005
+    assert timing.each_call(call, timing.time.perf_counter)(0.01, None) < 0.0005
+
+
+def test_on_one_thread_waiting_for_the_core_does_not_count() -> None:
+    assert timing.each_call(lambda: timing.time.sleep(0.01), timing.clock_for(1))(0.0, None) < 0.005
+    assert timing.each_call(lambda: timing.time.sleep(0.01), timing.clock_for(2))(0.0, None) >= 0.01
 
 
 def test_a_statement_is_timed_by_the_call() -> None:
-    block = timing.in_batches("sleep(0.001)", {"sleep": timing.time.sleep}, batches=3)
+    block = timing.in_batches("sleep(0.001)", {"sleep": timing.time.sleep}, timing.time.perf_counter, batches=3)
     assert 0.001 <= block(0.004, None) < 0.05
 
 
@@ -193,11 +199,11 @@ def test_a_statement_is_timed_by_the_call() -> None:
 @pytest.fixture(scope="module")
 def written() -> dict[str, Any]:
     """A report of two rows, each at two thread counts, as the JSON file holds it."""
-    results = [result for row in (ROW, ROWS[0]) for result in measure.measure(row, (1, 2), TINY)]
+    results = [result for row in (ROW, ROWS[0]) for result in measure.measure(row, (1, 2), TINY, PEAK)]
     found = {
         "format": command.FORMAT,
         "machine": machine.describe(),
-        "fma_peak": None,
+        "fma_peak": 1e11,
         "hopeless": TINY.hopeless,
         "rows": [r.as_dict() for r in results],
         "processes": {"import": {"unit": "ms", "lines": [{"name": "one", "values": [2.0, 3.0], "median": 2.5}]}},
@@ -269,7 +275,7 @@ def test_a_rival_that_is_not_installed_is_named(
 
 def test_without_any_rival_ours_is_still_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rivals, "is_installed", lambda module: False)
-    (result,) = measure.measure(ROW, (1,), TINY)
+    (result,) = measure.measure(ROW, (1,), TINY, PEAK)
     assert (result.status, result.best, result.ratio) == ("ok", None, None)
     assert "none installed" in report.text_row(result.as_dict())
 

@@ -16,7 +16,7 @@ import kernelwise as kw
 from . import agree, ours, rivals
 from .cases import Row, dense
 from .measure import Result
-from .timing import Entry, Pace, in_batches, interleave
+from .timing import Entry, Pace, clock_for, in_batches, interleave
 
 SHAPES = ((6, 8), (16, 16), (64, 64))
 OURS = {"planned": "planned(x, out=out)", "plain": "correlate(x, k)"}
@@ -54,7 +54,7 @@ def measure_call(row: Row, way: str, pace: Pace) -> Result:
     except Exception as error:  # whatever it is: the row fails and says so, the other rows go on
         result.status, result.why = "fail", f"{type(error).__name__}: {error}".splitlines()[0]
         return result
-    entries = [Entry(name, in_batches(statement, names)) for name, statement in statements.items()]
+    entries = [Entry(name, in_batches(statement, names, clock_for(1))) for name, statement in statements.items()]
     rounds = interleave([(1, entries)], pace, rivals.set_threads)
     result.settle(entries, rounds)
     return result

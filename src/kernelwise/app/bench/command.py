@@ -19,7 +19,7 @@ FULL = Pace(least=5, most=15, budget=2.0, hopeless=20.0)
 CALLS = Pace(least=7, most=15, budget=0.3)
 FORMAT = 1  # of the JSON
 
-Job = Callable[[Pace, float | None], list[measure.Result]]  # given the multiply-add peak
+Job = Callable[[Pace, float], list[measure.Result]]  # given the multiply-add peak
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

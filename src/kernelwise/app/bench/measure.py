@@ -14,7 +14,7 @@ import numpy as np
 from . import agree, ours, rivals
 from .cases import Row
 from .rivals.contender import Contender
-from .timing import Entry, Pace, each_call, interleave, occupancy
+from .timing import Entry, Pace, clock_for, each_call, interleave, occupancy
 
 COPY = "np.copyto"
 SLOWER = "times the best rival"  # ends the reason why a rival is left out for its time
@@ -68,10 +68,10 @@ class Result:
         self.ratio_quartiles = quantiles(each, n=4) if len(each) > 1 else each * 3
 
 
-def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float | None = None) -> list[Result]:
+def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float) -> list[Result]:
     """Time the row at every thread count, in one run.
 
-    fma_peak: operations per second of one core, or None. Returns one Result per thread count; a contender that is
+    fma_peak: operations per second of one core. Returns one Result per thread count; a contender that is
     wrong, or ours raising an error, makes all of them fail, and then nothing is timed.
     """
     integers = row.kernel.exact and row.source == "u8"
@@ -84,10 +84,10 @@ def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float | None
             result.status, result.why = "fail", f"{type(error).__name__}: {error}".splitlines()[0]
         return results
     groups = [
-        (t, [Entry(c.name, each_call(c.call), c.spins) for c in contenders])
+        (t, [Entry(c.name, each_call(c.call, clock_for(t)), c.spins) for c in contenders])
         for t, contenders in zip(threads, fields, strict=True)
     ]
-    copy = Entry(COPY, each_call(_copy_of(row)))
+    copy = Entry(COPY, each_call(_copy_of(row), clock_for(threads[0])))
     groups[0][1].append(copy)
     rounds = interleave(groups, pace, rivals.set_threads)
     for result, (_, entries) in zip(results, groups, strict=True):
@@ -173,10 +173,10 @@ def _copy_of(row: Row) -> Callable[[], None]:
     return partial(np.copyto, target, source)
 
 
-def _add_shares(result: Result, single: Result, row: Row, copy: float, fma_peak: float | None) -> None:
+def _add_shares(result: Result, single: Result, row: Row, copy: float, fma_peak: float) -> None:
     mine = result.medians[ours.NAME]
     if single is not result:
         result.gain = single.medians[ours.NAME] / mine
     result.copy_share = copy / mine
-    if fma_peak is not None and not result.integers:
+    if not result.integers:
         result.fma_share = row.flops() / mine / (fma_peak * result.threads)

@@ -105,9 +105,9 @@ def process_lines(report: Report) -> list[str]:
     return lines
 
 
-def machine_line(machine: Mapping[str, str], fma_peak: float | None) -> str:
+def machine_line(machine: Mapping[str, str], fma_peak: float) -> str:
     """CPU, target, versions and date in one line."""
-    peak = "FMA peak n/a" if fma_peak is None else f"FMA peak {fma_peak / 1e9:.0f} GFLOP/s a core"
+    peak = f"FMA peak {fma_peak / 1e9:.0f} GFLOP/s a core"
     fixed = ("cpu", "cores", "target", "date")
     versions = ", ".join(f"{k} {v}" for k, v in machine.items() if k not in (*fixed, "system"))
     return (

@@ -3,7 +3,10 @@
 A block is a contender's turn: one call that is not counted (it brings the contender's data back into the caches and
 wakes its workers), then calls for at least LEAST_BLOCK seconds. A block counts as the median of its calls: the
 minimum would favour whoever makes more calls in a block. A round gives every contender one block, in the same order,
-A B C A B C ...; the result is the median over the rounds. Wall time, garbage collection off.
+A B C A B C ...; the result is the median over the rounds. Garbage collection is off.
+
+On one thread a call takes the CPU time of the thread that makes it, which does not run while another process has the
+core (a contender that worked on other threads all the same would look faster than it is). On more threads, wall time.
 """
 
 from __future__ import annotations
@@ -17,8 +20,12 @@ from dataclasses import dataclass, field
 from timeit import Timer
 
 LEAST_BLOCK = 0.002  # s
+READING = 1e-4  # s; what two readings of a clock should lie apart at least
 SLOW = 0.02  # s; a call this long gains nothing from a call before it
 PAUSE = 0.02  # s of sleep after a contender whose workers spin for a while
+
+
+Block = Callable[[float, float | None], float]  # (least seconds, s per call in the last block) -> s per call
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Entry:
     """A contender at one thread count, and what its blocks gave: seconds per call, one number per round."""
 
     name: str
-    block: Callable[[float, float | None], float]  # (least seconds, seconds per call of the last block) -> s per call
+    block: Block
     spins: bool = False
     seconds: list[float] = field(default_factory=list)
 
@@ -47,28 +54,34 @@ class Entry:
         return statistics.median(self.seconds)
 
 
-def each_call(call: Callable[[], object]) -> Callable[[float, float | None], float]:
-    """A block that times every call by itself: for calls of 10 us and more."""
+def clock_for(threads: int) -> Callable[[], float]:
+    """CPU time of this thread where that is all the work, else wall time; in seconds."""
+    return time.thread_time if threads == 1 else time.perf_counter
+
+
+def each_call(call: Callable[[], object], clock: Callable[[], float]) -> Block:
+    """A block that times calls one by one, or a few together where they are so short that the clock would count."""
 
     def block(least: float, last: float | None) -> float:
         if last is None or last < SLOW:
             call()
+        together = 1 if last is None else int(READING / last) + 1
         times = []
         begin = time.perf_counter()
         while True:
-            start = time.perf_counter()
-            call()
-            end = time.perf_counter()
-            times.append(end - start)
-            if end - begin >= least:
+            start = clock()
+            for _ in range(together):
+                call()
+            times.append((clock() - start) / together)
+            if time.perf_counter() - begin >= least:
                 return statistics.median(times)
 
     return block
 
 
-def in_batches(statement: str, names: dict[str, object], batches: int = 5) -> Callable[[float, float | None], float]:
-    """A block for calls of less than 10 us: the median over batches of a loop around the statement itself."""
-    timer = Timer(statement, globals=names)
+def in_batches(statement: str, names: dict[str, object], clock: Callable[[], float], batches: int = 5) -> Block:
+    """A block for calls of a few microseconds: the median over batches of a loop around the statement itself."""
+    timer = Timer(statement, timer=clock, globals=names)
 
     def block(least: float, last: float | None) -> float:
         once = last if last is not None else max(timer.timeit(20) / 20, 1e-8)
