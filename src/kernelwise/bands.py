@@ -50,9 +50,7 @@ def bands(problem: Problem, gather: bool = True, budget: int = BAND_BYTES) -> It
     yield from _cut(problem, whole, order, budget, gather)
 
 
-def _cut(
-    problem: Problem, where: tuple[slice, ...], order: list[int], budget: int, gather: bool
-) -> Iterator[Band]:
+def _cut(problem: Problem, where: tuple[slice, ...], order: list[int], budget: int, gather: bool) -> Iterator[Band]:
     axis, rest = order[0], order[1:]
     n = problem.result_shape[axis]
     step = max(1, budget * n // max(1, _bytes(problem)))
@@ -78,9 +76,7 @@ def _bytes(problem: Problem) -> int:
     return image + int(np.prod(problem.result_shape, dtype=object)) * max(8, problem.result.itemsize)
 
 
-def _spatial(
-    problem: Problem, where: tuple[slice, ...], axis: int, first: int, stop: int, gather: bool
-) -> Band:
+def _spatial(problem: Problem, where: tuple[slice, ...], axis: int, first: int, stop: int, gather: bool) -> Band:
     """Outputs first .. stop along an axis of the kernel, with the pixels under all their taps."""
     number = problem.axes.index(axis)
     old = problem.geometry[number]

@@ -95,4 +95,3 @@ class Call:
             and flags.c_contiguous
             and flags.aligned
         )
-

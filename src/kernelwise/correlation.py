@@ -14,7 +14,6 @@ from .errors import ArgumentError
 from .plan import Plan
 from .problem import NeedsLargest, Problem, check_kernel, normalise, whole_number
 
-
 DEFAULTS: dict[str, Any] = dict(
     mode="same",
     border="reflect",
@@ -186,9 +185,7 @@ class Filter:
         try:
             problem = normalise(tuple(shape), np.dtype(dtype), self.kernel, flip=self._flip, **self._options)
         except NeedsLargest:
-            problem = normalise(
-                tuple(shape), np.dtype(dtype), self.kernel, flip=self._flip, largest=0, **self._options
-            )
+            problem = normalise(tuple(shape), np.dtype(dtype), self.kernel, flip=self._flip, largest=0, **self._options)
         return planning.choose(problem, self._method)
 
     def _apply(self, x: np.ndarray, out: np.ndarray | None) -> np.ndarray:

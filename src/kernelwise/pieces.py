@@ -30,7 +30,9 @@ def by_reference(problem: Problem, image: np.ndarray) -> np.ndarray:
     return convert(values, problem.result)
 
 
-def by_parts(problem: Problem, image: np.ndarray, parts: tuple[Proposal, ...], apply: Apply, count: Count) -> np.ndarray:
+def by_parts(
+    problem: Problem, image: np.ndarray, parts: tuple[Proposal, ...], apply: Apply, count: Count
+) -> np.ndarray:
     """Generated code for each part of the kernel, put together and rounded to the result's dtype.
 
     ``apply`` runs one routine on one piece; ``count`` solves the integer problem behind nan="omit".

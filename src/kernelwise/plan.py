@@ -170,5 +170,3 @@ def _obstacle(problem: Problem) -> str | None:
     if any(a.reach > 4 * a.n + 4096 for a in problem.geometry) or virtual > 2**40:
         return "the kernel reaches far beyond the image"
     return None
-
-

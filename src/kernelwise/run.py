@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 
 from . import costs, pieces
-from .algorithms.layout import Placed, place
 from .algorithms.launch import Launch, launch
+from .algorithms.layout import Placed, place
 from .algorithms.routine import Routine, routine
 from .algorithms.spec import Proposal
 from .bands import bands
@@ -101,9 +101,7 @@ def prepare(proposal: Proposal, plan: Plan, placed: Placed, result_bytes: int) -
     return code, launch(spec, grid, problem.border, fill, (code.wide, code.plain), proposal.table, lanes)
 
 
-def _start(
-    proposal: Proposal, plan: Plan, placed: Placed, x: np.ndarray, out: np.ndarray, threads: int | None
-) -> None:
+def _start(proposal: Proposal, plan: Plan, placed: Placed, x: np.ndarray, out: np.ndarray, threads: int | None) -> None:
     code, made = prepare(proposal, plan, placed, out.nbytes)
     workers = worth(plan.seconds, threads)
     for image_offset, result_offset in placed.offsets:

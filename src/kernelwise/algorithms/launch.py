@@ -16,6 +16,7 @@ from .spec import Spec
 UNIT_OUTPUTS = 1 << 16  # outputs in a unit: large enough to hide its start, small enough to share out
 PANEL = {"direct": 4096, "separable": 2048}  # columns a unit covers: its rows then stay in the second-level cache
 TILE_BYTES = 1 << 18
+STREAM_MINIMUM = 512  # interior columns below which streaming is not worth its unaligned ends
 ALIGN = 64
 
 
@@ -44,32 +45,55 @@ class Launch(NamedTuple):
     keep: tuple  # arrays that args points into
 
 
-def launch(spec: Spec, grid: Grid, border: str, fill: np.ndarray, bodies: tuple[int, int], table: np.ndarray | None, target_lanes: int) -> Launch:
-    """Fill in walk.FIELDS. ``fill`` is one pixel; ``bodies`` the addresses of the wide and the plain body."""
-    keep: list[np.ndarray] = [] if table is None else [table]
-    values: dict[str, int] = {"wide_body": bodies[0], "plain_body": bodies[1]}
-    values["table"] = 0 if table is None else table.ctypes.data
-    values["lanes"] = target_lanes
+class Sheet:
+    """The fields of a walk while they are being filled in, with the arrays they point into."""
 
-    def pointer(name: str, array: np.ndarray) -> None:
-        keep.append(array)
-        values[name] = array.ctypes.data
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+        self.keep: list[np.ndarray] = []
 
-    planes_out = _planes(spec, grid, border, values, pointer)
-    widest = _columns(spec, grid, border, target_lanes, values, pointer)
-    row_units = _rows(spec, grid, border, values, pointer, widest)
-    _outside(fill, values, pointer, widest + spec.span + target_lanes)
-    values["batch_in"], values["batch_out"] = grid.batch_strides
-    values["planes_out"], values["row_units"] = planes_out, row_units
-    scratch = _scratch(spec, values, widest, target_lanes)
-    args = np.zeros(len(walk.FIELDS), np.int64)
-    for i, name in enumerate(walk.FIELDS):
-        args[i] = values.get(name, 0)
-    units = grid.batch * planes_out * row_units * values["panels"]
-    return Launch(args, scratch, units, tuple(keep))
+    def __getitem__(self, name: str) -> int:
+        return self.values[name]
+
+    def write(self, **values: int) -> None:
+        self.values |= values
+
+    def point(self, name: str, array: np.ndarray) -> None:
+        self.keep.append(array)
+        self.values[name] = array.ctypes.data
+
+    def args(self) -> np.ndarray:
+        return np.array([self.values.get(name, 0) for name in walk.FIELDS], np.int64)
 
 
-def _planes(spec: Spec, grid: Grid, border: str, values: dict, pointer) -> int:  # type: ignore[no-untyped-def]
+def launch(
+    spec: Spec,
+    grid: Grid,
+    border: str,
+    fill: np.ndarray,
+    bodies: tuple[int, int],
+    table: np.ndarray | None,
+    lanes: int,
+) -> Launch:
+    """Fill in walk.FIELDS. ``fill`` is one pixel, ``bodies`` the addresses of the wide and the plain body, ``lanes``
+    the numbers in one vector of sums."""
+    sheet = Sheet()
+    sheet.write(wide_body=bodies[0], plain_body=bodies[1], lanes=lanes, table=0)
+    if table is not None:
+        sheet.point("table", table)
+    planes_out = _planes(spec, grid, border, sheet)
+    widest = _columns(spec, grid, border, lanes, sheet)
+    row_units = _rows(spec, grid, border, sheet, widest)
+    sheet.write(fill=int.from_bytes(fill.tobytes().ljust(8, b"\0"), "little", signed=True))
+    sheet.point("fill_row", np.full(widest + spec.span + lanes, fill, fill.dtype))
+    sheet.write(batch_in=grid.batch_strides[0], batch_out=grid.batch_strides[1])
+    sheet.write(planes_out=planes_out, row_units=row_units)
+    scratch = _scratch(spec, sheet, widest, lanes)
+    units = grid.batch * planes_out * row_units * sheet["panels"]
+    return Launch(sheet.args(), scratch, units, tuple(sheet.keep))
+
+
+def _planes(spec: Spec, grid: Grid, border: str, sheet: Sheet) -> int:
     """Byte offsets of the plane under every leading tap, for every leading output position."""
     inside = np.zeros((1, 1), np.int64)
     outside = np.zeros((1, 1), bool)
@@ -85,40 +109,40 @@ def _planes(spec: Spec, grid: Grid, border: str, values: dict, pointer) -> int: 
         inside = (inside[:, None, :, None] + (index * stride_in)[None, :, None, :]).reshape(shape)
         outside = (outside[:, None, :, None] | missing[None, :, None, :]).reshape(shape)
         out = (out[:, None] + np.arange(axis.out)[None, :] * stride_out).ravel()
-    pointer("plane_map", np.ascontiguousarray(np.where(outside, walk.MISSING, inside)))
-    pointer("plane_out", np.ascontiguousarray(out))
-    values["planes"] = spec.taps[0]
+    sheet.point("plane_map", np.ascontiguousarray(np.where(outside, walk.MISSING, inside)))
+    sheet.point("plane_out", np.ascontiguousarray(out))
+    sheet.write(planes=spec.taps[0])
     return len(out)
 
 
-def _rows(spec: Spec, grid: Grid, border: str, values: dict, pointer, widest: int) -> int:  # type: ignore[no-untyped-def]
+def _rows(spec: Spec, grid: Grid, border: str, sheet: Sheet, widest: int) -> int:
     """Units of rows, the slots they need, and where each virtual row lies in the image."""
     axis = grid.rows
     virtual = axis.dense() + axis.reach
     index = source_index(np.arange(virtual) + axis.start, axis.n, border)
-    pointer("row_map", np.where(index == OUTSIDE, walk.MISSING, index * grid.row_strides[0]))
-    blocks = _blocks_per_unit(spec, axis, values, widest)
+    sheet.point("row_map", np.where(index == OUTSIDE, walk.MISSING, index * grid.row_strides[0]))
+    blocks = _blocks_per_unit(spec, axis, sheet, widest)
     starts = np.arange(blocks) * (spec.rows * spec.row_step)
     needed = starts[:, None] + np.asarray(spec.offsets)[None, :]
     offsets, place = np.unique(needed, return_inverse=True)
-    pointer("unit_offsets", offsets.astype(np.int64))
-    pointer("block_slots", np.ascontiguousarray(place.reshape(-1).astype(np.int64)))
-    values |= {"slots": spec.slots, "block_rows": spec.rows, "blocks": blocks, "unit_slots": len(offsets)}
-    values |= {"rows_out": axis.out, "row_step": axis.stride, "virtual_rows": virtual, "row_out": grid.row_strides[1]}
+    sheet.point("unit_offsets", offsets.astype(np.int64))
+    sheet.point("block_slots", np.ascontiguousarray(place.reshape(-1).astype(np.int64)))
+    sheet.write(slots=spec.slots, block_rows=spec.rows, blocks=blocks, unit_slots=len(offsets))
+    sheet.write(rows_out=axis.out, row_step=axis.stride, virtual_rows=virtual, row_out=grid.row_strides[1])
     return -(-axis.out // (blocks * spec.rows))
 
 
-def _blocks_per_unit(spec: Spec, axis: Axis, values: dict, widest: int) -> int:
+def _blocks_per_unit(spec: Spec, axis: Axis, sheet: Sheet, widest: int) -> int:
     work = max(1, math.prod(spec.taps) // 32) if spec.algorithm == "direct" else 1
     blocks = max(1, UNIT_OUTPUTS // (max(1, widest) * spec.rows * work))
     blocks = min(blocks, -(-axis.out // spec.rows), 64)
     new_rows = min(spec.rows * spec.row_step, spec.slots)
-    while blocks > 1 and (spec.slots + (blocks - 1) * new_rows) * spec.taps[0] * values["tile_pitch"] > TILE_BYTES:
+    while blocks > 1 and (spec.slots + (blocks - 1) * new_rows) * spec.taps[0] * sheet["tile_pitch"] > TILE_BYTES:
         blocks -= 1
     return blocks
 
 
-def _columns(spec: Spec, grid: Grid, border: str, lanes: int, values: dict, pointer) -> int:  # type: ignore[no-untyped-def]
+def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> int:
     """Interior, panels and staged columns; returns the most columns that one call of a body covers."""
     axis, channels = grid.columns, grid.channels
     total, lead = axis.dense() * channels, -axis.start * channels
@@ -135,55 +159,47 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, values: dict, poin
     panels = max(1, round((stop - start) / PANEL[spec.algorithm]))
     panel = (stop - start) // panels
     panel = panel // (ALIGN * channels) * (ALIGN * channels) if panels > 1 else panel
-    values |= {"inner_start": start, "inner_stop": stop, "panels": panels, "panel": panel}
-    values |= {"lead": lead, "span": spec.span, "column_step": axis.stride, "channels": channels}
-    values |= {"left_stop": left[1], "right_start": right[0], "right_stop": right[1]}
-    for side, (a, b) in (("left", left), ("right", right)):
-        _staged(axis, channels, border, side, a, b, lead, spec.span, values, pointer)
-    values["result_bytes"] = spec.result.bytes
-    values["stream_step"] = lanes * spec.wide if spec.stream else 0
+    sheet.write(inner_start=start, inner_stop=stop, panels=panels, panel=panel)
+    sheet.write(lead=lead, span=spec.span, column_step=axis.stride, channels=channels)
+    sheet.write(left_stop=left[1], right_start=right[0], right_stop=right[1])
+    for side, staged in (("left", left), ("right", right)):
+        _staged(side, staged, axis, channels, border, sheet)
+    sheet.write(result_bytes=spec.result.bytes, stream_step=lanes * spec.wide if spec.stream else 0)
     widest_staged = max(left[1], right[1] - right[0], lanes)
-    values["tile_pitch"] = _up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN)
+    sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
     return max(widest_staged, stop - start - (panels - 1) * panel)
 
 
-STREAM_MINIMUM = 512  # interior columns below which streaming is not worth its unaligned ends
-
-
-def _staged(axis: Axis, channels: int, border: str, side: str, a: int, b: int, lead: int, span: int, values: dict, pointer) -> None:  # type: ignore[no-untyped-def]
+def _staged(side: str, staged: tuple[int, int], axis: Axis, channels: int, border: str, sheet: Sheet) -> None:
     """The image column behind every column of the tile, and the longest run of neighbours among them."""
-    virtual = np.arange(a, b + span if b > a else a, dtype=np.int64) - lead
+    begin, end = staged
+    virtual = np.arange(begin, end + sheet["span"] if end > begin else begin, dtype=np.int64) - sheet["lead"]
     pixel, channel = np.divmod(virtual, channels)
     source = source_index(pixel, axis.n, border)
     columns = np.where(source == OUTSIDE, OUTSIDE, source * channels + channel)
     first, stop = np.searchsorted(virtual, [0, axis.n * channels])
-    pointer(f"{side}_map", np.append(columns, 0))
-    values[f"{side}_copy"], values[f"{side}_copy_stop"] = int(first), int(max(first, stop))
+    sheet.point(f"{side}_map", np.append(columns, 0))
+    sheet.write(**{f"{side}_copy": int(first), f"{side}_copy_stop": int(max(first, stop))})
 
 
-def _outside(fill: np.ndarray, values: dict, pointer, length: int) -> None:  # type: ignore[no-untyped-def]
-    values["fill"] = int.from_bytes(fill.tobytes().ljust(8, b"\0"), "little", signed=True)
-    pointer("fill_row", np.full(length, fill, fill.dtype))
-
-
-def _scratch(spec: Spec, values: dict, widest: int, lanes: int) -> int:
+def _scratch(spec: Spec, sheet: Sheet, widest: int, lanes: int) -> int:
     """Lay out the scratch memory of a worker; returns its size."""
     step = lanes * spec.wide
-    needs_dense = values["column_step"] != 1 or 0 < values["left_stop"] < lanes
-    stages = values["left_stop"] or values["right_stop"] > values["right_start"]
-    values["dense_pitch"] = _up((widest + step) * spec.result.bytes, ALIGN)
+    needs_dense = sheet["column_step"] != 1 or 0 < sheet["left_stop"] < lanes
+    stages = sheet["left_stop"] or sheet["right_stop"] > sheet["right_start"]
+    sheet.write(dense_pitch=_up((widest + step) * spec.result.bytes, ALIGN))
     temp = separable.scratch_bytes(spec, widest + lanes, step) if spec.algorithm == "separable" else 0
     sizes = {
         "at_rows": 8 * spec.taps[0] * spec.slots,
         "at_outs": 8 * spec.rows,
-        "at_source": 8 * spec.taps[0] * values["unit_slots"],
-        "at_tile": spec.taps[0] * values["unit_slots"] * values["tile_pitch"] if stages else 0,
-        "at_spare": values["dense_pitch"],
-        "at_dense": spec.rows * values["dense_pitch"] if needs_dense else 0,
+        "at_source": 8 * spec.taps[0] * sheet["unit_slots"],
+        "at_tile": spec.taps[0] * sheet["unit_slots"] * sheet["tile_pitch"] if stages else 0,
+        "at_spare": sheet["dense_pitch"],
+        "at_dense": spec.rows * sheet["dense_pitch"] if needs_dense else 0,
         "at_temp": temp,
     }
     ends = list(itertools.accumulate(_up(size, ALIGN) for size in sizes.values()))
-    values |= dict(zip(sizes, [0, *ends[:-1]], strict=True))
+    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
     return ends[-1]
 
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit.ir import Function, Value
+from ..jit.ir import Function
 from ..jit.types import F32, F64, I8, I16, I32, I64, Type
+from ..jit.values import Value
 
 TYPES = {1: I8, 2: I16, 4: I32, 8: I64}
 ROUNDERS = {F32.element: 1.5 * 2**23, F64.element: 1.5 * 2**52}  # adding one rounds to an integer, half to even

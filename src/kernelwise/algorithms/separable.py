@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..jit.ir import Function, Module, Value
+from ..jit.ir import Function, Module
 from ..jit.types import PTR
+from ..jit.values import Value
 from .factors import Factors, factorise
 from .numbers import Number, load, store
 from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions

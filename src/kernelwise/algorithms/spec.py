@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit.ir import Function, Module, Value
+from ..jit.ir import Function, Module
 from ..jit.target import Target
 from ..jit.types import I64, PTR
+from ..jit.values import Value
 from .numbers import Number
 
 BODY_ARGS = [("rows", PTR), ("outs", PTR), ("n", I64), ("table", PTR), ("temp", PTR)]
@@ -57,7 +58,9 @@ class Spec:
     @cached_property
     def offsets(self) -> tuple[int, ...]:
         """Row offset of every slot, ascending."""
-        return tuple(sorted({r * self.row_step + i * self.row_gap for r in range(self.rows) for i in range(self.taps[1])}))
+        return tuple(
+            sorted({r * self.row_step + i * self.row_gap for r in range(self.rows) for i in range(self.taps[1])})
+        )
 
     @cached_property
     def slots(self) -> int:

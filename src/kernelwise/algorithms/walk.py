@@ -14,9 +14,10 @@ same order wherever it lies.
 
 from __future__ import annotations
 
-from ..jit.ir import Function, Module, Record, Value
+from ..jit.ir import Function, Module
 from ..jit.target import Target
 from ..jit.types import I64, PTR, VOID, Type
+from ..jit.values import Record, Value
 from .numbers import TYPES
 
 IMAGE, RESULT = 0, 1  # the first two fields are the pointers that change from call to call
@@ -114,14 +115,18 @@ def _find_rows(fn: Function, a: Record, scratch: Value, image: Value, plane: Val
             fn.store(fn.select(outside, fn.null(), image + (plane_offset + row_offset)), line + u * 8)
 
 
-def _interior(fn: Function, a: Record, result: Value, start: Value, stop: Value, wide: Value, plain: Value, blocks) -> None:  # type: ignore[no-untyped-def]
+def _interior(
+    fn: Function, a: Record, result: Value, start: Value, stop: Value, wide: Value, plain: Value, blocks
+) -> None:  # type: ignore[no-untyped-def]
     """All interior columns by the wide body; where results are streamed, only the aligned whole vectors."""
     step = a.integer("stream_step")
     with fn.when((stop > start) & step.equals(0)):
         blocks(start, stop, 0, wide)
     with fn.when((stop > start) & step.differs(0)):
         size, lanes = a.integer("result_bytes"), a.integer("lanes")
-        address = fn.emit(I64, f"ptrtoint {(result + start * size).typed} to i64")  # only looked at, never made a pointer
+        address = fn.emit(
+            I64, f"ptrtoint {(result + start * size).typed} to i64"
+        )  # only looked at, never made a pointer
         skip = ((fn.index(0) - address) & (STREAM_ALIGN - 1)) // size
         first = start + skip
         final = first + (stop - first) // step * step

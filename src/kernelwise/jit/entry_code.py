@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from .ir import I1, I32, I64, PTR, VOID, Function, Module, Record, Value
+from .ir import Function, Module
 from .layout import Fields
 from .records import JOB, JOB_BYTES, NO_MEMORY, PAUSED
 from .target import Target
+from .types import I1, I32, I64, PTR, VOID
+from .values import Record, Value
 
 MAX_ARGS = 64
 STEP = 8  # words of the arguments that are copied at once

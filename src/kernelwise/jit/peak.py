@@ -10,9 +10,10 @@ import numpy as np
 from ..errors import ArgumentError
 from . import target
 from .compile import build
-from .ir import I64, PTR, Module, Value
+from .ir import Module
 from .target import Target
-from .types import F32, F64, Type
+from .types import F32, F64, I64, PTR, Type
+from .values import Value
 
 ELEMENTS = {"f4": F32, "f8": F64}
 CHAINS = 24  # sums under way at once: enough to hide a latency of 6 cycles at 4 per cycle
