@@ -34,6 +34,20 @@ def own_style() -> Iterator[None]:
         yield
 
 
+def shrunk(pixels: np.ndarray, width: float) -> np.ndarray:
+    """An image (H, W), block by block averaged to between two and four times `width` pixels if it is larger.
+
+    >>> shrunk(np.arange(12.0).reshape(2, 6), 1.5).tolist()
+    [[3.5, 5.5, 7.5]]
+    """
+    factor = int(pixels.shape[1] // (2 * width))
+    rows, columns = (n // factor if factor else n for n in pixels.shape)
+    if factor < 2 or not rows:
+        return pixels
+    blocks = pixels[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+    return blocks.mean(axis=(1, 3))
+
+
 class Page:
     """A figure of `width` x `height` pixels; all positions are pixels from its upper left corner."""
 
@@ -118,7 +132,7 @@ class Page:
         scale = min(width / columns, height / rows)
         w, h = columns * scale, rows * scale
         axes = self.axes(x + (width - w) / 2, y, w, h)
-        axes.imshow(pixels, cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
+        axes.imshow(shrunk(pixels, w), cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
         axes.set(xticks=[], yticks=[])
         for side in axes.spines.values():
             side.set(color=LINE, lw=0.8)

@@ -12,7 +12,7 @@ import kernelwise as kw
 from ..errors import ImageError
 from . import photo, steps
 from .atomic import replacing
-from .drawing import BLUE, PENCIL, QUIET, SIGNED, Page, own_style
+from .drawing import BLUE, PENCIL, QUIET, SIGNED, Page, own_style, shrunk
 
 WIDTH, MARGIN, GAP = 1600, 56, 40
 CARD = (WIDTH - 2 * MARGIN - 3 * GAP) / 4
@@ -158,7 +158,7 @@ def _learning(page: Page, x: float, y: float, story: Story) -> None:
 
 
 def _photograph(page: Page, story: Story) -> None:
-    pixels, edges = story.photograph.pixels, story.filtered.edges
+    pixels, edges = story.photograph.pixels, shrunk(story.filtered.edges, PHOTO_WIDTH)
     height, width = pixels.shape
     box = photo_height(pixels.shape)
     paper, darkest = np.quantile(edges, (LIGHTEST, DARKEST))
