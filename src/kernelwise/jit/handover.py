@@ -8,7 +8,7 @@ order, so one of them always sees the other. The same holds for falling asleep (
 
 from __future__ import annotations
 
-from .ir import I32, I64, PTR, VOID, Function, Module, Record
+from .ir import Function, Module
 from .records import (
     ACTIVE,
     CONDITION,
@@ -25,6 +25,8 @@ from .records import (
     WORKERS,
     Platform,
 )
+from .types import I32, I64, PTR, VOID
+from .values import Record
 
 SPIN_NS = 30_000  # so long a worker waits awake
 TURNS_PER_LOOK = 8  # at the clock, while it does
@@ -155,9 +157,9 @@ def _emit_await(module: Module, platform: Platform) -> None:
         fn.store(fn.call("invited", I64, [pointer, seen]), answer)
         stop_if(fn.load(I64, answer).differs(0))
         fn.call("pthread_cond_wait", I32, [pointer + CONDITION, pointer + MUTEX])
+        if platform is Platform.LINUX:
+            _move_back(fn, worker)
     fn.atomic_store(0, worker.at("asleep"))
-    if platform is Platform.LINUX:
-        _move_back(fn, worker)
     fn.call("pthread_mutex_unlock", I32, [pointer + MUTEX])
     fn.ret(fn.load(I64, answer))
 

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from functools import lru_cache
+from typing import Any
 
 import llvmlite.binding as llvm
 
@@ -82,9 +83,9 @@ def check_threads(name: str, n: object) -> int:
 def _default_threads() -> int:
     given = os.environ.get("KERNELWISE_THREADS")
     if given:
-        if not given.strip().isdecimal():
+        if not given.strip().isdecimal() or int(given) < 1:
             raise ArgumentError(f"`KERNELWISE_THREADS` must be a whole number of threads from 1 (got {given!r})")
-        return check_threads("KERNELWISE_THREADS", int(given))
+        return min(int(given), MAX_PARTICIPANTS)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cpus, MAX_PARTICIPANTS)
 
@@ -185,7 +186,7 @@ def _c_libraries() -> tuple[ctypes.CDLL, ...]:
     return (ctypes.CDLL("msvcrt"), ctypes.CDLL("kernel32"))
 
 
-def _c_function(name: str) -> ctypes._CFuncPtr:
+def _c_function(name: str) -> Any:
     return next(getattr(library, name) for library in _c_libraries() if hasattr(library, name))
 
 
@@ -225,7 +226,7 @@ def run(routine: int, args: int, scratch_bytes: int, units: int, threads: int) -
         of.prepare(participants)
     memory = ctypes.create_string_buffer(LINE * (2 + participants))
     job = -(-ctypes.addressof(memory) // LINE) * LINE
-    header = (routine, args, scratch_bytes, units, participants)  # the first fields of JOB
+    header: list[ctypes.c_int64 | int] = [routine, args, scratch_bytes, units, participants]  # the first fields of JOB
     (ctypes.c_int64 * len(header)).from_address(job)[:] = header
     while (status := of.run(of.block, job)) == PAUSED:
         pass  # here Python runs signal handlers

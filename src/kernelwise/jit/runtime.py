@@ -11,9 +11,11 @@ record knows how far it is, and calling `run` again goes on from there.
 from __future__ import annotations
 
 from . import handover
-from .ir import I32, I64, PTR, VOID, Module, Record
+from .ir import Module
 from .records import JOB, LINE, NO_MEMORY, Platform
 from .target import Target
+from .types import I32, I64, PTR, VOID
+from .values import Record
 
 SLICE_NS = 25_000_000
 QUIET_NS = 250_000  # the clock is read about this often
