@@ -14,17 +14,17 @@ from .errors import ArgumentError
 from .plan import Plan
 from .problem import NeedsLargest, Problem, check_kernel, normalise, whole_number
 
-DEFAULTS: dict[str, Any] = dict(
-    mode="same",
-    border="reflect",
-    fill=0,
-    anchor=None,
-    stride=1,
-    dilation=1,
-    axes=None,
-    nan="propagate",
-    dtype=None,
-)
+DEFAULTS: dict[str, Any] = {
+    "mode": "same",
+    "border": "reflect",
+    "fill": 0,
+    "anchor": None,
+    "stride": 1,
+    "dilation": 1,
+    "axes": None,
+    "nan": "propagate",
+    "dtype": None,
+}
 MOST_THREADS = 1024
 MOST_CALLS = 512
 ONE = 1
@@ -134,7 +134,9 @@ def convolve(
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """Convolve: `correlate` with the kernel flipped, y[p] = sum over a of k[a] * x[p * stride + (anchor - a) * dilation].
+    """Convolve: `correlate` with the kernel flipped.
+
+    y[p] = sum over a of k[a] * x[p * stride + (anchor - a) * dilation].
 
     The arguments are those of `correlate`; `anchor` names a tap of the kernel as it is given. Nothing is conjugated.
 
@@ -230,10 +232,8 @@ def _correlate(
 ) -> np.ndarray:  # fmt: skip
     image, kernel = as_image("x", x), as_kernel(k)
     threads = check_threads(threads)
-    options = dict(
-        mode=mode, border=border, fill=fill, anchor=anchor, stride=stride, dilation=dilation, axes=axes, nan=nan,
-        dtype=dtype,
-    )  # fmt: skip
+    given = (mode, border, fill, anchor, stride, dilation, axes, nan, dtype)
+    options = dict(zip(DEFAULTS, given, strict=True))
     call, lasting = _prepare(image, kernel, flip, method, threads, options)
     if out is not None:
         check_out(out, call.plan.problem)

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -58,9 +59,8 @@ class Spec:
     @cached_property
     def offsets(self) -> tuple[int, ...]:
         """Row offset of every slot, ascending."""
-        return tuple(
-            sorted({r * self.row_step + i * self.row_gap for r in range(self.rows) for i in range(self.taps[1])})
-        )
+        pairs = product(range(self.rows), range(self.taps[1]))
+        return tuple(sorted({r * self.row_step + i * self.row_gap for r, i in pairs}))
 
     @cached_property
     def slots(self) -> int:

@@ -14,6 +14,8 @@ same order wherever it lies.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..jit.ir import Function, Module
 from ..jit.target import Target
 from ..jit.types import I64, PTR, VOID, Type
@@ -39,6 +41,7 @@ FIELDS = (
     # places in scratch memory
     *("at_rows", "at_outs", "at_source", "at_tile", "at_spare", "at_dense", "dense_pitch", "at_temp"),
 )
+Blocks = Callable[[Value, Value, int, Value], None]  # (first column, stop, from the tile?, body)
 STREAM_ALIGN = 64
 MISSING = -(2**62)  # the byte offset of a plane or row that lies outside
 BODY_TYPES = (PTR, PTR, I64, PTR, PTR)
@@ -82,13 +85,13 @@ def _emit_walk(module: Module, pixel_bytes: int) -> None:
         values = [args, scratch, result, first_row, start, stop - start, fn.index(tile), body]
         fn.call(f"blocks_{pixel_bytes}", VOID, values)
 
-    wide, plain = a.address("wide_body"), a.address("plain_body")
+    plain = a.address("plain_body")
     last = panel.equals(panels - 1)
     start = a.integer("inner_start") + panel * a.integer("panel")
     stop = fn.select(last, a.integer("inner_stop"), start + a.integer("panel"))
-    _interior(fn, a, result, start, stop, wide, plain, blocks)
+    _interior(fn, a, result, start, stop, blocks)
     with fn.when(panel.equals(0) & (a.integer("left_stop") > 0)):
-        stage = [args, scratch, a.integer("left_stop"), *(a.address("left_map"),)]
+        stage = [args, scratch, a.integer("left_stop"), a.address("left_map")]
         fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("left_copy"), a.integer("left_copy_stop")])
         blocks(fn.index(0), a.integer("left_stop"), 1, plain)
     with fn.when(last & (a.integer("right_stop") > a.integer("right_start"))):
@@ -115,18 +118,15 @@ def _find_rows(fn: Function, a: Record, scratch: Value, image: Value, plane: Val
             fn.store(fn.select(outside, fn.null(), image + (plane_offset + row_offset)), line + u * 8)
 
 
-def _interior(
-    fn: Function, a: Record, result: Value, start: Value, stop: Value, wide: Value, plain: Value, blocks
-) -> None:  # type: ignore[no-untyped-def]
+def _interior(fn: Function, a: Record, result: Value, start: Value, stop: Value, blocks: Blocks) -> None:
     """All interior columns by the wide body; where results are streamed, only the aligned whole vectors."""
-    step = a.integer("stream_step")
+    step, wide, plain = a.integer("stream_step"), a.address("wide_body"), a.address("plain_body")
     with fn.when((stop > start) & step.equals(0)):
         blocks(start, stop, 0, wide)
     with fn.when((stop > start) & step.differs(0)):
         size, lanes = a.integer("result_bytes"), a.integer("lanes")
-        address = fn.emit(
-            I64, f"ptrtoint {(result + start * size).typed} to i64"
-        )  # only looked at, never made a pointer
+        # The address is only looked at; no pointer is made from it.
+        address = fn.emit(I64, f"ptrtoint {(result + start * size).typed} to i64")
         skip = ((fn.index(0) - address) & (STREAM_ALIGN - 1)) // size
         first = start + skip
         final = first + (stop - first) // step * step
