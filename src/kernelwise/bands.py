@@ -21,20 +21,20 @@ class Band(NamedTuple):
     where: tuple[slice, ...]  # in the result
     source: tuple[slice, ...]  # in the image, before the cut axis is gathered
     axis: int
-    index: np.ndarray | None  # image positions along ``axis``, OUTSIDE where the fill stands; None: all, as they are
+    places: np.ndarray | None  # image positions along ``axis``, OUTSIDE where the fill stands; None: all, as they are
 
     def take(self, x: np.ndarray) -> np.ndarray:
         """The pixels of the band, as a plain C-contiguous array in native byte order."""
         piece = x[self.source]
         native = piece.dtype.newbyteorder("=")
-        if self.index is None:
+        if self.places is None:
             return np.array(piece, native, order="C", subok=False)
-        outside = self.index == OUTSIDE
+        outside = self.places == OUTSIDE
         if piece.shape[self.axis] == 0:
             shape = list(piece.shape)
-            shape[self.axis] = len(self.index)
+            shape[self.axis] = len(self.places)
             return np.full(shape, self.problem.fill, native)
-        taken = np.ascontiguousarray(piece.take(np.maximum(self.index, 0), self.axis), native)
+        taken = np.ascontiguousarray(piece.take(np.maximum(self.places, 0), self.axis), native)
         if outside.any():
             taken[(slice(None),) * self.axis + (outside,)] = self.problem.fill
         return taken

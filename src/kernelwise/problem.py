@@ -202,13 +202,15 @@ def per_axis(name: str, value: Any, n: int, low: int, high: int = LARGEST_STEP) 
 def check_image_dtype(image: np.dtype) -> None:
     if image.char not in IMAGE_KINDS:
         raise ArgumentTypeError(
-            f"`x` must hold bool, 8- to 64-bit integers, float16, float32, float64, complex64 or complex128 (got {image})"
+            f"`x` must hold bool, 8- to 64-bit integers, float16/32/64 or complex64/128 (got {image})"
         )
 
 
 def check_kernel(kernel: np.ndarray, ndim: int) -> None:
     if kernel.dtype.char not in IMAGE_KINDS:
-        raise ArgumentTypeError(f"`k` must hold bool, integers, real or complex numbers of up to 128 bits (got {kernel.dtype})")
+        raise ArgumentTypeError(
+            f"`k` must hold bool, integers, real or complex numbers of up to 128 bits (got {kernel.dtype})"
+        )
     if kernel.size == 0:
         raise ArgumentError(f"`k` must have at least one tap on every axis (got shape {kernel.shape})")
     if not 1 <= kernel.ndim <= ndim:
@@ -263,9 +265,12 @@ def _fill(fill: Any, image: np.dtype, border: str, mode: str) -> complex:
         raise ArgumentTypeError(f"`fill` must be real for an image of {image} (got {fill!r})")
     if image.kind in "biu":
         low, high = integer_range(image)
-        if not (math.isfinite(value) and value == int(value) and low <= value <= high):
-            raise ArgumentError(f"`fill` must be an integer from {low} to {high} for an image of {image} (got {fill!r})")
-        return int(value)
+        real = value.real
+        if not (math.isfinite(real) and real == int(real) and low <= real <= high):
+            raise ArgumentError(
+                f"`fill` must be an integer from {low} to {high} for an image of {image} (got {fill!r})"
+            )
+        return int(real)
     with np.errstate(over="ignore"):
         return np.asarray(value).astype(image).item()
 
@@ -279,7 +284,9 @@ def _check_omit(kernel: np.ndarray) -> None:
 def _check_size(problem: Problem) -> None:
     size = math.prod(problem.result_shape) * problem.result.itemsize
     if size > LARGEST_RESULT:
-        raise ArgumentError(f"`x` and `k` ask for a result of shape {problem.result_shape}, {size} bytes, which is too large")
+        raise ArgumentError(
+            f"`x` and `k` ask for a result of shape {problem.result_shape}, {size} bytes, which is too large"
+        )
     if problem.border != "constant":
         for axis in problem.geometry:
             if axis.n == 0 and axis.out > 0:
@@ -355,5 +362,5 @@ def _exact_sum(kernel: np.ndarray) -> int:
     return int(magnitude.sum())
 
 
-class NeedsLargest(Exception):  # noqa: N818 - a question to the caller, never shown to a user
+class NeedsLargest(Exception):
     """The dtype alone does not bound the sums: ask again with ``largest``."""

@@ -13,6 +13,7 @@ long    weights from a table [plane, row, column]; loops over everything, one ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -99,6 +100,7 @@ def _baked(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
                 for j, scale in members:
                     place = row + (c * lanes + j * spec.pitch) * spec.image.bytes
                     folded = accumulate(fn, folded, load(fn, place, lanes, spec.image, spec.sums), scale)
+                assert folded is not None, "a group has members"
                 for r, weight in meeting:
                     sums[r][c] = accumulate(fn, sums[r][c], folded, weight)
         _store_block(fn, spec, sums, results, x, stream)
@@ -109,7 +111,7 @@ def _meets(weights: np.ndarray, spec: Spec, a: int, s: int) -> bool:
 
 
 def _store_block(
-    fn: Function, spec: Spec, sums: list[list[Value | None]], results: list[Value], x: Value, stream: bool
+    fn: Function, spec: Spec, sums: Sequence[Sequence[Value | None]], results: list[Value], x: Value, stream: bool
 ) -> None:
     lanes = fn.target.lanes(spec.sums.bytes)
     zero = fn.constant(spec.sums.type.of(lanes), 0)

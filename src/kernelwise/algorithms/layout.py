@@ -96,10 +96,10 @@ def place(
     pair = list(zip(image_strides, result_strides, strict=True))
     columns, channels = column_axis(problem)
     runs = _merged([(problem.shape[a], *pair[a]) for a in plan.batch])
-    count, *strides = runs.pop() if runs else (1, 0, 0)
+    count, batch_in, batch_out = runs.pop() if runs else (1, 0, 0)
     grid = Grid(
         batch=count,
-        batch_strides=(strides[0], strides[1]),
+        batch_strides=(batch_in, batch_out),
         planes=tuple(axis_of(problem, a, 0) for a in plan.planes),
         plane_strides=tuple(pair[a] for a in plan.planes),
         rows=row_axis(problem),

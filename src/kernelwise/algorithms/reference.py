@@ -17,7 +17,7 @@ def correlate(problem: Problem, x: np.ndarray) -> np.ndarray:
     """
     kernel = problem.weights
     exact = problem.image.kind in "biu" and kernel.dtype.kind in "biu"
-    work = np.int64 if exact else np.result_type(kernel.dtype, problem.image, np.float64)
+    work = np.dtype(np.int64) if exact else np.result_type(kernel.dtype, problem.image, np.float64)
     y = np.zeros(problem.result_shape, work)
     indices = [_tap_indices(axis, problem.border) for axis in problem.geometry]
     for tap in itertools.product(*(range(n) for n in kernel.shape)):
@@ -25,14 +25,14 @@ def correlate(problem: Problem, x: np.ndarray) -> np.ndarray:
         if weight == 0:
             continue
         pixels = x
-        outside = None
+        outside = np.zeros((1,) * x.ndim, bool)
         for axis, index, a in zip(problem.axes, indices, tap, strict=True):
             pixels = pixels.take(np.maximum(index[a], 0), axis) if x.size else np.zeros(problem.result_shape, x.dtype)
             missing = (index[a] == OUTSIDE).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-            outside = missing if outside is None else outside | missing
+            outside = outside | missing
         pixels = np.where(outside, np.asarray(problem.fill, problem.image), pixels)
         with np.errstate(all="ignore"):
-            y += pixels.astype(work) * work(weight) if exact else _times(pixels.astype(work), weight)
+            y += pixels.astype(work) * work.type(weight) if exact else _times(pixels.astype(work), weight)
     return y
 
 

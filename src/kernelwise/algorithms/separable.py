@@ -7,6 +7,7 @@ these are filtered along. Borders are no concern here: rows and columns arrive r
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from ..jit.values import Value
 from .factors import Factors, factorise
 from .numbers import Number, load, store
 from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions
+
+Size = TypeVar("Size", int, Value)
 
 NAME = "separable"
 ALIGN = 64
@@ -63,20 +66,18 @@ def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None
     _sum_columns(fn, spec, [f[2] for f in factors], wide, temp, pitch, stream)
 
 
-def temporary_pitch(spec: Spec, width: Value | int, step: int) -> Value | int:
+def temporary_pitch(spec: Spec, width: Size, step: int) -> Size:
     """Bytes from one temporary row to the next, for rows of ``width`` elements; a multiple of ALIGN, and the rows
     do not all fall on the same cache sets because it is an odd multiple."""
     size = (width + (step + ALIGN)) * spec.sums.bytes
-    if isinstance(size, int):
-        return (size // (2 * ALIGN)) * (2 * ALIGN) + 3 * ALIGN
-    return (size // (2 * ALIGN)) * (2 * ALIGN) + 3 * ALIGN
+    return size // (2 * ALIGN) * (2 * ALIGN) + 3 * ALIGN
 
 
 def scratch_bytes(spec: Spec, n: int, step: int) -> int:
     """Scratch memory the body needs for n columns."""
     rows = spec.terms * spec.rows + (spec.slots if spec.taps[0] > 1 else 0)
     pointers = 8 * spec.slots if spec.taps[0] > 1 else 0
-    return rows * int(temporary_pitch(spec, n + spec.span, step)) + pointers + ALIGN
+    return rows * temporary_pitch(spec, n + spec.span, step) + pointers + ALIGN
 
 
 def join(factors: Factors) -> bytes:

@@ -80,7 +80,7 @@ class Function:
 
     # ---- memory
 
-    def offset(self, pointer: Value, count: Value | Number) -> Value:
+    def offset(self, pointer: Value, count: Value | int) -> Value:
         """The pointer ``count`` bytes further. Always getelementptr: an address never passes through an integer."""
         if isinstance(count, int) and count == 0:
             return pointer

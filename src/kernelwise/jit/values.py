@@ -44,7 +44,7 @@ class Value:
 
     def __add__(self, other: Value | Number) -> Value:
         if self.type == PTR:
-            return self.fn.offset(self, other)
+            return self.fn.offset(self, other if isinstance(other, Value) else int(other))
         if isinstance(other, int) and other == 0 and not self.type.is_float:
             return self
         return self._binary(other, "add", "fadd")
