@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .dtypes import IMAGE_KINDS, integer_range
 from .errors import ArgumentError, ArgumentTypeError
-from .problem import IMAGE_KINDS, Problem, integer_range
+from .problem import Problem
 
 
 def as_image(name: str, x: Any) -> np.ndarray:

@@ -10,9 +10,10 @@ from . import plan as planning
 from .algorithms.routine import current_target
 from .arrays import as_image, as_kernel, check_out, largest_magnitude
 from .calls import Call
+from .dtypes import NeedsLargest
 from .errors import ArgumentError
 from .plan import Plan
-from .problem import NeedsLargest, Problem, check_kernel, normalise, whole_number
+from .problem import Problem, check_kernel, normalise, whole_number
 
 DEFAULTS: dict[str, Any] = {
     "mode": "same",
