@@ -193,7 +193,9 @@ def test_an_image_is_turned_upright_as_its_orientation_says(tmp_path: Path, kind
         exif[274] = orientation
         data = encoded(kind, np.ascontiguousarray(stored), exif=exif)
     (tmp_path / "image").write_bytes(data)
-    np.testing.assert_array_equal(files.read(tmp_path / "image").pixels, GREY)
+    picture = files.read(tmp_path / "image")
+    np.testing.assert_array_equal(picture.pixels, GREY)
+    assert picture.notes == (() if orientation == 1 else ("turned upright",))
 
 
 def test_alpha_palette_and_bilevel_images_become_plain_ones(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from .atomic import replacing
 
 READABLE = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 MAX_PIXELS = 64_000_000
+ORIENTATION = 274  # the tag of EXIF and TIFF
 
 PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
 NUMBERS = (".npy", ".tif", ".tiff")
@@ -152,7 +153,6 @@ def _read_with_pillow(stream: BinaryIO, max_pixels: int) -> Picture:
                 image.verify()
         stream.seek(0)
         with Image.open(stream, formats=READABLE) as image:
-            image.load()
             pixels, notes = _pixels(image)
     return Picture(pixels, True, (*notes, *(f"{warning.message}" for warning in said)))
 
@@ -169,9 +169,10 @@ def _pixels(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     if getattr(image, "is_animated", False):
         notes.append("the first of several frames")
         image.seek(0)
-    turned = ImageOps.exif_transpose(image)
-    if image.getexif().get(274, 1) != 1:
+    if image.getexif().get(ORIENTATION, 1) != 1:
         notes.append("turned upright")
+    image.load()
+    turned = image if image.format == "TIFF" else ImageOps.exif_transpose(image)  # a TIFF comes upright from load()
     if turned.mode in _WITHOUT_ALPHA or "transparency" in turned.info:
         notes.append("alpha channel left out")
     if turned.mode in _WITHOUT_ALPHA:
