@@ -251,9 +251,22 @@ def c_library() -> ctypes.CDLL:
     return ctypes.CDLL("libm.so.6" if LINUX else None)
 
 
+X86_LINUX = LINUX and os.uname().machine == "x86_64"
+HALVED = np.uint32(1 << 20)  # the bits of a float32 far below the smallest normal one
+
+
+def halve(units: int, threads: int) -> np.ndarray:
+    """The bits of 500 floats for each unit: halves of one that is far below the smallest normal one, rounded."""
+    x, out = np.full((units, 500), 2 * HALVED + 1, np.uint32), np.zeros((units, 500), np.uint32)
+    args = np.array([x.ctypes.data, out.ctypes.data, 500], np.int64)
+    pool.run(ADDRESS["halve"], args.ctypes.data, 0, units, threads)
+    return out
+
+
 @pytest.fixture
 def flush_to_zero() -> Iterator[None]:
-    """The calling thread in a mode in which the smallest numbers count as 0."""
+    """The calling thread in a mode in which the smallest numbers count as 0; the workers are older than that."""
+    assert_once(counted(100, 3))
     environment = ctypes.create_string_buffer(64)
     c_library().fegetenv(environment)
     changed = ctypes.create_string_buffer(environment.raw, 64)
@@ -261,18 +274,6 @@ def flush_to_zero() -> Iterator[None]:
     c_library().fesetenv(changed)
     yield
     c_library().fesetenv(environment)
-
-
-X86_LINUX = LINUX and os.uname().machine == "x86_64"
-HALVED = np.uint32(1 << 20)  # the bits of a float32 far below the smallest normal one
-
-
-def halve(units: int, threads: int) -> np.ndarray:
-    """The bits of 64 floats for each unit, all of them half of one that is below the smallest normal one."""
-    x, out = np.full((units, 64), 2 * HALVED, np.uint32), np.zeros((units, 64), np.uint32)
-    args = np.array([x.ctypes.data, out.ctypes.data, 64], np.int64)
-    pool.run(ADDRESS["halve"], args.ctypes.data, 0, units, threads)
-    return out
 
 
 def test_the_smallest_numbers_are_not_flushed_to_zero() -> None:
@@ -289,10 +290,14 @@ def test_workers_compute_in_the_mode_of_the_caller(flush_to_zero: None) -> None:
 
 @pytest.mark.skipif(not LINUX, reason="needs libm by name")
 def test_the_floating_point_flags_of_the_caller_stay_as_they_were() -> None:
-    flags, all_flags = c_library(), 0x3F
-    flags.feclearexcept(all_flags)
-    halve(4, 1)  # makes numbers below the normal ones, which raises a flag
-    assert flags.fetestexcept(all_flags) == 0
+    library, inexact_and_underflow = c_library(), 0x30
+    x, out = np.full(500, 2 * HALVED + 1, np.uint32), np.zeros(500, np.uint32)
+    args = np.array([x.ctypes.data, out.ctypes.data, 500], np.int64)
+    start = args.ctypes.data
+    library.feclearexcept(inexact_and_underflow)
+    pool.run(ADDRESS["halve"], start, 0, 1, 1)
+    assert library.fetestexcept(inexact_and_underflow) == 0
+    assert (out == HALVED).all()
 
 
 # ---- how many threads
