@@ -44,12 +44,26 @@ def test_every_kind_of_row_agrees_with_the_definition_and_with_all_rivals(row: c
     for result in measure.measure(row, (1, 2), TINY, PEAK):
         assert (result.status, result.why) == ("ok", "")
         assert result.rounds == 1
+        assert result.medians[ours.NAME] > 0
         # Left out for its time, which says nothing on an image so small, and never for an error.
         assert all(reason.endswith(measure.SLOWER) for reason in result.left_out.values()), result.left_out
-        others = {n: t for n, t in result.medians.items() if n not in (ours.NAME, measure.COPY)}
-        if others:
-            assert result.best is not None and others[result.best] == min(others.values())
-            assert result.ratio == pytest.approx(others[result.best] / result.medians[ours.NAME])
+
+
+def test_the_best_rival_is_the_fastest_at_this_many_threads_or_fewer() -> None:
+    one, two = measure.measure(cases.Row(cases.SOBEL_X, (32, 40), "f32", "f32"), (1, 2), TINY, PEAK)
+    known = {1: one.medians, 2: two.medians}
+    for result in (one, two):
+        times = {
+            (name, threads): seconds
+            for threads in range(1, result.threads + 1)
+            for name, seconds in known[threads].items()
+            if name not in (ours.NAME, measure.COPY)
+        }
+        if not times:
+            pytest.skip("no rival is installed")
+        assert result.best is not None and result.best_threads is not None
+        assert result.best_seconds == times[result.best, result.best_threads] == min(times.values())
+        assert result.ratio == pytest.approx(result.best_seconds / result.medians[ours.NAME])
 
 
 @pytest.mark.parametrize("library", FUNCTIONS)
@@ -222,7 +236,8 @@ def test_the_markdown_has_a_line_for_every_row(written: dict[str, Any]) -> None:
 
 
 def test_the_summary_names_the_rows_that_we_lose(written: dict[str, Any]) -> None:
-    lost, won = dict(written["rows"][0], ratio=0.5, best="X"), dict(written["rows"][1], ratio=8.0, best="Y")
+    lost = dict(written["rows"][0], ratio=0.5, best="X", best_threads=1)
+    won = dict(written["rows"][1], ratio=8.0, best="Y", best_threads=1)
     small = dict(written, rows=[lost, won])
     text = "\n".join(report.summary(small))
     assert "slower than the best rival in 1 of 2 rows" in text
@@ -230,6 +245,7 @@ def test_the_summary_names_the_rows_that_we_lose(written: dict[str, Any]) -> Non
     assert "geometric mean of the ratios over all 2 rows: 2.00" in text
     assert report.means(small["rows"])["all images"] == {1: (pytest.approx(0.5), 1), 2: (pytest.approx(8.0), 1)}
     assert report.marked_ratio(0.5) == "0.50<"
+    assert report.best_rival(won) == "Y, 1T"
 
 
 def test_a_process_that_was_not_measured_says_why(written: dict[str, Any]) -> None:

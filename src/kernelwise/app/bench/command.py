@@ -92,7 +92,7 @@ def _chosen(name: str, only: str | None) -> bool:
 
 
 def _thread_counts(text: str) -> list[int]:
-    counts = [int(part) for part in text.split(",")]
+    counts = sorted(int(part) for part in text.split(","))
     if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
         raise ValueError(text)
     return counts

@@ -38,7 +38,9 @@ class Result:
     medians: dict[str, float] = field(default_factory=dict)  # kernelwise, rivals and np.copyto
     seconds: dict[str, list[float]] = field(default_factory=dict)  # the same, round by round
     left_out: dict[str, str] = field(default_factory=dict)  # rival -> why
-    best: str | None = None
+    best: str | None = None  # the fastest rival
+    best_threads: int | None = None  # this many threads, or fewer where more only slowed it down
+    best_seconds: float | None = None
     ratio: float | None = None  # median of the best rival / median of ours
     ratio_quartiles: list[float] | None = None  # of the same ratio taken in each round
     gain: float | None = None  # ours on one thread / ours on this many
@@ -53,18 +55,18 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def settle(self, entries: Sequence[Entry], rounds: int) -> None:
-        """Take the medians from the entries and find the best rival."""
+    def settle(self, entries: Sequence[Entry], rounds: int, fewer: Sequence[Result] = ()) -> None:
+        """Take the medians from the entries and find the best rival, here or among results with fewer threads."""
         self.rounds = rounds
         self.seconds = {e.name: e.seconds for e in entries}
         self.medians = {e.name: e.median for e in entries}
-        found = {name: t for name, t in self.medians.items() if name not in (ours.NAME, COPY)}
+        found = [(t, name, r) for r in (self, *fewer) for name, t in r.medians.items() if name not in (ours.NAME, COPY)]
         if not found:
             return
-        self.best = min(found, key=found.__getitem__)
-        mine = self.medians[ours.NAME]
-        self.ratio = found[self.best] / mine
-        each = [b / a for a, b in zip(self.seconds[ours.NAME], self.seconds[self.best], strict=True)]
+        self.best_seconds, self.best, where = min(found, key=lambda f: f[0])
+        self.best_threads = where.threads
+        self.ratio = self.best_seconds / self.medians[ours.NAME]
+        each = [b / a for a, b in zip(self.seconds[ours.NAME], where.seconds[self.best], strict=True)]
         self.ratio_quartiles = quantiles(each, n=4) if len(each) > 1 else each * 3
 
 
@@ -91,7 +93,7 @@ def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float) -> li
     groups[0][1].append(copy)
     rounds = interleave(groups, pace, rivals.set_threads)
     for result, (_, entries) in zip(results, groups, strict=True):
-        result.settle(entries, rounds)
+        result.settle(entries, rounds, [r for r in results if r.medians and r.threads < result.threads])
         _add_shares(result, results[0], row, copy.median, fma_peak)
     if threads[0] == 1 and pace.budget:
         results[0].occupancy = occupancy(fields[0][0].call, min(0.05, pace.budget))

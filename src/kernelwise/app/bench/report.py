@@ -16,7 +16,7 @@ COLUMNS = (
     ("kernel", 12, "<"),
     ("thr", 3, ">"),
     ("ours", 9, ">"),
-    ("best rival", 19, "<"),
+    ("best rival", 23, "<"),
     ("rival", 9, ">"),
     ("ratio", 7, ">"),
     ("2T/1T", 6, ">"),
@@ -42,12 +42,11 @@ def text_row(row: Report) -> str:
     start = (row["image"], row["types"], row["kernel"], str(row["threads"]))
     if row["status"] != "ok":
         return _line((*start, "FAIL")) + f"  {row['why']}"
-    best = row["best"]
     cells = (
         *start,
         duration(row["medians"]["kernelwise"]),
-        best or "none installed",
-        duration(row["medians"][best]) if best else "",
+        best_rival(row),
+        duration(row["best_seconds"]) if row["best"] else "",
         marked_ratio(row["ratio"]),
         _number(row["gain"]),
         percent(row["copy_share"]),
@@ -68,10 +67,10 @@ def summary(report: Report) -> list[str]:
         lines.append(" " * 16 + "".join(f"{_threads(t):>14}" for t in counts))
         lines += [f"  {name:<14}" + "".join(f"{cell:>14}" for cell in cells) for name, cells in table]
         low = min(timed, key=lambda r: r["ratio"])
-        lines.append(f"lowest row: {_title(low)}: {low['ratio']:.2f} ({low['best']})")
+        lines.append(f"lowest row: {_title(low)}: {low['ratio']:.2f} ({best_rival(low)})")
         lost = [r for r in timed if r["ratio"] < 1]
         lines.append(f"slower than the best rival in {len(lost)} of {len(timed)} rows")
-        lines += [f"  {_title(r)}: {r['ratio']:.2f} ({r['best']})" for r in sorted(lost, key=lambda r: r["ratio"])]
+        lines += [f"  {_title(r)}: {r['ratio']:.2f} ({best_rival(r)})" for r in sorted(lost, key=lambda r: r["ratio"])]
     failed = [r for r in rows if r["status"] != "ok"]
     lines += [f"FAILED {_title(r)}: {r['why']}" for r in failed]
     raised = sorted({f"{n}: {w}" for r in rows for n, w in r["left_out"].items() if not w.endswith(SLOWER)})
@@ -83,7 +82,7 @@ def summary(report: Report) -> list[str]:
     shares = [r["occupancy"] for r in rows if r["occupancy"] is not None]
     if shares:
         low_share = sorted(shares)[len(shares) // 10]
-        note = "" if low_share > 0.95 else "; OTHER WORK DISTURBED THIS RUN"
+        note = "" if low_share > 0.95 else "; OTHER WORK DISTURBED THIS RUN: rows with more than one thread say little"
         lines.append(
             f"core was ours: median {sorted(shares)[len(shares) // 2]:.2f}, lowest tenth {low_share:.2f}{note}"
         )
@@ -176,10 +175,18 @@ def _markdown_images(images: Sequence[Report], counts: Sequence[int]) -> list[st
 def _markdown_cells(row: Report) -> str:
     if row["status"] != "ok":
         return "FAIL | |"
-    ours, best = duration(row["medians"]["kernelwise"]), row["best"]
-    if best is None:
-        return f"{ours} | none installed | "
-    return f"{ours} | {best} {duration(row['medians'][best])} | {row['ratio']:.2f}"
+    ours = duration(row["medians"]["kernelwise"])
+    if row["best"] is None:
+        return f"{ours} | {best_rival(row)} | "
+    return f"{ours} | {best_rival(row)} {duration(row['best_seconds'])} | {row['ratio']:.2f}"
+
+
+def best_rival(row: Report) -> str:
+    """Its name, with the number of threads where that is not the row's."""
+    if row["best"] is None:
+        return "none installed"
+    same = row["best_threads"] == row["threads"]
+    return row["best"] if same else f"{row['best']}, {row['best_threads']}T"
 
 
 def duration(seconds: float) -> str:
