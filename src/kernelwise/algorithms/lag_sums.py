@@ -1,0 +1,214 @@
+"""Lag sums of arrays: the blocks that fit the registers, the work cut into units, and the start (see lags.py)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from ..jit import pool
+from ..jit.compile import Code, build
+from ..jit.target import Target
+from .lags import CHAIN, FIELDS, LINE, Block, LagSpec, emit
+from .numbers import Number
+from .routine import current_target
+
+WIDEST = 8  # vectors in a row of a tile
+B_TILE = 1 << 15  # bytes; a tile takes more images only while its part of b is smaller
+A_GROUP = 1 << 18  # bytes that the tiles of one group of a's channels may take: the second-level cache
+UNIT_WORK = 1 << 19  # vector multiply-adds in a unit: about 0.1 ms, so that sharing them out pays
+COPYING = 4  # multiply-adds that copying a vector into a tile takes as long as
+MOST_PARTS, MOST_UNITS = 256, 1024
+PARTIAL_BYTES = 16 << 20  # what the sums of all parts may take, before they are added up
+
+
+def lag_sums(
+    a: np.ndarray,
+    b: np.ndarray,
+    taps: tuple[int, int],
+    start: tuple[int, int] = (0, 0),
+    *,
+    sums: type | np.dtype = np.float64,
+    threads: int | None = None,
+) -> np.ndarray:
+    """S[o, i, r, c] = sum of a[n, o, y, x] * b[n, i, y + start[0] + r, x + start[1] + c], b zero outside its images.
+
+    a: (n, o, h, w); b: (n, i, H, W); real or integer, any strides. Returns float64 (o, i, *taps). ``sums`` is what
+    products are added up in, no narrower than a and b: float64, or float32 for short stretches (see `lags` for the
+    error). The bits do not depend on ``threads``.
+
+    >>> x = np.arange(6.0).reshape(1, 1, 2, 3)
+    >>> lag_sums(x, x, (1, 2))
+    array([[[[55., 28.]]]])
+    """
+    a, b = _readable(a), _readable(b)
+    if 0 in a.shape or 0 in b.shape:
+        return np.zeros((a.shape[1], b.shape[1], *taps))
+    target = current_target()
+    wide = np.result_type(sums, *(x.dtype for x in (a, b) if x.dtype.kind == "f"))
+    spec = _specification(a, b, taps, wide, target)
+    cut = _cut(spec, a.shape, b.shape)
+    partial = np.zeros((cut.parts, *cut.sums, *_block_shape(spec)))
+    inside = (np.arange(spec.lanes) <= (a.shape[3] - 1) % spec.lanes).astype(spec.sums.dtype)
+    args = _arguments(spec, cut, a, b, start, partial, inside)
+    code = _code(spec, target)
+    pool.run(code.address("lags"), args.ctypes.data, cut.scratch, cut.units, threads or pool.threads())
+    return _gather(partial.sum(axis=0), spec.block, a.shape[1], taps)
+
+
+def _readable(x: np.ndarray) -> np.ndarray:
+    """The array itself where generated code can read it; a copy where it cannot (float16, foreign byte order)."""
+    if x.dtype.kind == "b":
+        return x.view(np.uint8)
+    return np.require(x, np.float32 if x.dtype.char == "e" else x.dtype.newbyteorder("="), "A")
+
+
+# ---------------------------------------------------------------- the specification
+
+
+def _specification(a: np.ndarray, b: np.ndarray, taps: tuple[int, int], sums: np.dtype, target: Target) -> LagSpec:
+    lanes = target.lanes(sums.itemsize)
+    needed = -(-a.shape[3] // lanes)
+    vectors = min(WIDEST, 1 << (needed - 1).bit_length())
+    block = choose_block(a.shape[1], taps, min(a.shape[2], CHAIN // vectors), lanes * sums.itemsize, target.registers)
+    return LagSpec(*(Number(d.str[1:]) for d in (a.dtype, b.dtype, sums)), taps, vectors, lanes, block)
+
+
+@lru_cache(maxsize=1024)
+def choose_block(channels: int, taps: tuple[int, int], height: int, vector_bytes: int, registers: int) -> Block:
+    """The block of sums with the least estimated time for each useful multiply-add."""
+    return min(_blocks(channels, taps, height, registers), key=lambda b: _cost(b, channels, taps, vector_bytes))
+
+
+def _blocks(channels: int, taps: tuple[int, int], height: int, registers: int) -> Iterator[Block]:
+    """Those that fit the registers: the sums, the vectors of a that are in use, and one of b."""
+    for steps, o, r, c in product(
+        (1, 2, 4), *(range(1, min(n, most) + 1) for n, most in ((channels, 8), (taps[0], 8), (taps[1], 16)))
+    ):
+        if o * r * c + o * steps + 1 <= registers and (steps == 1 or steps <= height):
+            yield Block(o, r, c, steps)
+
+
+def _cost(block: Block, channels: int, taps: tuple[int, int], vector_bytes: int) -> float:
+    """Time for each useful multiply-add, in units of one at full speed.
+
+    A core starts two multiply-adds and two loads in a cycle; a load that crosses a cache line counts twice; four
+    cycles pass from one sum to the next in a register. Blocks overlap where they do not divide the sums evenly.
+    """
+    o, r, c, steps = block.channels, block.rows, block.columns, block.steps
+    crossing = min(1.0, vector_bytes / LINE) if taps[1] > 1 else 0.0
+    loads = (o * steps + (steps + r - 1) * c * (1 + crossing)) / (o * steps * r * c)
+    waste = math.prod(-(-n // m) * m / n for n, m in ((channels, o), (taps[0], r), (taps[1], c)))
+    flush = 12 / CHAIN
+    return waste * (max(1.0, loads, 8 / block.size) + 0.1 * loads + flush)
+
+
+_made: dict[tuple[LagSpec, Target], Code] = {}
+
+
+def _code(spec: LagSpec, target: Target) -> Code:
+    key = spec, target
+    if key not in _made:
+        _made[key] = build(spec, lambda: emit(spec, target), target)
+    return _made[key]
+
+
+# ---------------------------------------------------------------- the cut
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the work is divided, by shape alone."""
+
+    tile_images: int
+    tile_rows: int
+    row_tiles: int
+    column_tiles: int
+    tiles: int
+    parts: int
+    a_group: int  # channels
+    a_groups: int
+    b_group: int
+    b_groups: int
+    sums: tuple[int, int, int, int]  # channels of b, blocks of a's channels, of rows, of columns
+    at_b: int
+    scratch: int
+
+    @property
+    def units(self) -> int:
+        return self.parts * self.a_groups * self.b_groups
+
+
+def _block_shape(spec: LagSpec) -> tuple[int, int, int]:
+    return spec.block.channels, spec.block.rows, spec.block.columns
+
+
+def _cut(spec: LagSpec, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Cut:
+    images, a_channels, a_rows, a_columns = a_shape
+    b_channels = b_shape[1]
+    block, down = spec.block, CHAIN // spec.vectors
+    tile_rows = min(a_rows, down)
+    b_image = (tile_rows + spec.taps[0] - 1) * spec.b_pitch
+    tile_images = max(1, min(images, down // tile_rows, B_TILE // b_image))
+    row_tiles, column_tiles = -(-a_rows // tile_rows), -(-a_columns // spec.tile_columns)
+    tiles = -(-images // tile_images) * row_tiles * column_tiles
+    a_blocks = -(-a_channels // block.channels)
+    sums = (b_channels, a_blocks, -(-spec.taps[0] // block.rows), -(-spec.taps[1] // block.columns))
+    # Cut a's channels by what fits the cache, then the tiles, then b's channels, until units are small enough.
+    a_group = min(a_channels, max(1, A_GROUP // (spec.a_tile * block.channels)) * block.channels)
+    a_groups = -(-a_channels // a_group)
+    size = math.prod(sums) * block.size
+    work = (size + COPYING * (a_channels + b_channels)) * images * a_rows * -(-a_columns // spec.lanes)
+    units = min(MOST_UNITS, max(1, work // UNIT_WORK))
+    parts = max(1, min(tiles, MOST_PARTS, units // a_groups, PARTIAL_BYTES // (8 * size)))
+    b_groups = max(1, min(b_channels, units // (a_groups * parts)))
+    b_group = -(-b_channels // b_groups)
+    at_b = a_group * spec.a_tile
+    return Cut(
+        tile_images, tile_rows, row_tiles, column_tiles, tiles, parts, a_group, a_groups, b_group,
+        -(-b_channels // b_group), sums, at_b, at_b + tile_images * b_image,
+    )  # fmt: skip
+
+
+def _arguments(
+    spec: LagSpec,
+    cut: Cut,
+    a: np.ndarray,
+    b: np.ndarray,
+    start: tuple[int, int],
+    partial: np.ndarray,
+    inside: np.ndarray,
+) -> np.ndarray:
+    """FIELDS, filled in."""
+    values = {name: getattr(cut, name) for name in FIELDS if hasattr(cut, name) and name != "sums"}
+    for which, array in (("a", a), ("b", b)):
+        values[which] = array.ctypes.data
+        values |= zip((f"{which}_{axis}" for axis in ("image", "channel", "row", "column")), array.strides, strict=True)
+        values |= zip((f"{which}_{axes}" for axes in ("channels", "rows", "columns")), array.shape[1:], strict=True)
+    values |= {"images": a.shape[0], "start_row": start[0], "start_column": start[1]}
+    values |= zip(("a_blocks", "row_blocks", "column_blocks"), cut.sums[1:], strict=True)
+    values |= {"sums": partial.ctypes.data, "inside": inside.ctypes.data}
+    return np.array([values[name] for name in FIELDS], np.int64)
+
+
+# ---------------------------------------------------------------- the result
+
+
+def _gather(sums: np.ndarray, block: Block, channels: int, taps: tuple[int, int]) -> np.ndarray:
+    """[b channel, block.., in block..] -> [o, i, row, column]; of sums that two blocks hold, the earlier one's."""
+    (o_block, o), (r_block, r), (c_block, c) = (
+        _places(n, size) for n, size in zip((channels, *taps), (block.channels, block.rows, block.columns), strict=True)
+    )
+    picked = sums[:, o_block[:, None, None], r_block[:, None], c_block, o[:, None, None], r[:, None], c]
+    return np.ascontiguousarray(picked.transpose(1, 0, 2, 3))
+
+
+def _places(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(block, place in it) of 0 .. n - 1; the last block is moved back to end at n."""
+    index = np.arange(n)
+    block = index // size
+    return block, index - np.minimum(block * size, n - size)
