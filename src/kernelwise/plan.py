@@ -72,10 +72,14 @@ def _time(seconds: float) -> str:
     return f"{seconds * scale:.3g} {unit}"
 
 
-def choose(problem: Problem, method: str = "auto") -> Plan:
-    """The plan for a problem; ``method`` overrides the choice, or raises if that algorithm cannot do it."""
+def choose(problem: Problem, method: str = "auto", *, changing: bool = False) -> Plan:
+    """The plan for a problem; ``method`` overrides the choice, or raises if that algorithm cannot do it.
+
+    ``changing``: the weights are those of a layer, and others will follow. The plan then depends on where they are
+    zero, but not on their values.
+    """
     one_of("method", method, METHODS)
-    return _choose(problem, method, current_target())
+    return _choose(problem, method, current_target(), changing)
 
 
 def forget() -> None:
@@ -84,7 +88,7 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=1024)
-def _choose(problem: Problem, method: str, target: Target) -> Plan:
+def _choose(problem: Problem, method: str, target: Target, changing: bool) -> Plan:
     outputs = math.prod(problem.result_shape) * (2 if problem.image.kind == "c" else 1)
     taps = max(1, int(np.count_nonzero(problem.weights)))
     slow = costs.reference_seconds(taps, outputs)
@@ -92,7 +96,7 @@ def _choose(problem: Problem, method: str, target: Target) -> Plan:
     verdicts: list[tuple[str, str]] = []
     options: list[tuple[float, str, tuple[Proposal, ...]]] = []
     for algorithm in ALGORITHMS:
-        found = obstacle or _proposals(problem, algorithm, target)
+        found = obstacle or _proposals(problem, algorithm, target, changing)
         if isinstance(found, str):
             verdicts.append((algorithm.NAME, found))
             continue
@@ -129,18 +133,18 @@ def _finish(
 WORKSPACE = 64 << 20
 
 
-def _proposals(problem: Problem, algorithm, target: Target) -> tuple[Proposal, ...] | str:  # type: ignore[no-untyped-def]
+def _proposals(problem: Problem, algorithm, target: Target, changing: bool) -> tuple[Proposal, ...] | str:  # type: ignore[no-untyped-def]
     """One proposal for each real part of the kernel, or why there is none."""
     found = []
     for part in kernel_parts(problem):
-        proposal = algorithm.propose(_request(problem, part, target))
+        proposal = algorithm.propose(_request(problem, part, target, changing))
         if isinstance(proposal, str):
             return proposal
         found.append(proposal)
     return tuple(found)
 
 
-def _request(problem: Problem, kernel: np.ndarray, target: Target) -> Request:
+def _request(problem: Problem, kernel: np.ndarray, target: Target, changing: bool) -> Request:
     rows = row_axis(problem)
     columns, channels = column_axis(problem)
     return Request(
@@ -152,6 +156,7 @@ def _request(problem: Problem, kernel: np.ndarray, target: Target) -> Request:
         rows.dilation,
         columns.dilation * channels,
         target,
+        changing,
     )
 
 
@@ -159,6 +164,8 @@ def _obstacle(problem: Problem) -> str | None:
     """Why generated code cannot walk this image, if it cannot: a kernel stretched over far more than the image."""
     if problem.image.kind == "c" and problem.fill.real != problem.fill.imag:
         return "the real and the imaginary part of the fill differ"
+    if problem.image.kind == "c" and problem.nan == "omit" and problem.border == "constant":
+        return "what is known outside a complex image weighs 1, not 1 + 1j"
     columns, channels = column_axis(problem)
     rows = row_axis(problem)
     slots = min(rows.taps * 8, rows.reach + 8 * rows.stride)
