@@ -142,13 +142,15 @@ def normalise(
     if nan == "omit":
         _check_omit(kernel)
     fill = _fill(fill, image, border, mode)
-    sums, result = choose_types(image, kernel, dtype, fill if border == "constant" and mode != "valid" else 0, largest)
+    if mode == "valid":  # neither has an effect
+        border, fill = "edge", 0
+    sums, result = choose_types(image, kernel, dtype, fill, largest)
     problem = Problem(
         shape=shape,
         axes=tuple(sorted(where)),
         geometry=tuple(geometry),
         kernel=Kernel.of(kernel),
-        border=border if mode != "valid" else "edge",
+        border=border,
         fill=fill,
         image=np.dtype(image.type),  # the one object NumPy has for it, in native byte order
         sums=sums,
