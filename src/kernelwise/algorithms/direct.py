@@ -13,6 +13,7 @@ long    weights from a table [plane, row, column]; loops over everything, one ou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -27,7 +28,7 @@ from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_fu
 
 NAME = "direct"
 MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
-MOST_SCALED = 16  # a column that is folded, compared with its base
+MOST_SCALED = 4  # a column that is folded, compared with its base
 TALLEST_UNROLLED = 16  # kernel rows in the table form
 
 Columns = list[tuple[np.ndarray, list[tuple[int, float]]]]
@@ -39,7 +40,7 @@ def propose(request: Request) -> Proposal:
     planes, tall, across = weights.shape
     count = int(np.count_nonzero(weights))
     rows, wide = block(request.target, sharing=tall > 1)
-    if count * rows * wide <= MOST_BAKED:
+    if not request.changing and count * rows * wide <= MOST_BAKED:
         spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
         groups = proportional_columns(weights)
         work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
@@ -50,18 +51,26 @@ def propose(request: Request) -> Proposal:
     if tall > 1 and (tall <= TALLEST_UNROLLED or plain):
         chunk = _chunk(tall)
         padding = -tall % chunk
-        weights = np.pad(weights, ((0, 0), (0, padding), (0, 0)))
-        spec = base_spec(request._replace(weights=weights), NAME, "table", rows, wide)
-        spec = replace(spec, masked=(masked or padding > 0) and request.sums.is_float, chunk=chunk)
-        table = weights.reshape(planes, -1, chunk, across).transpose(0, 1, 3, 2)
+        spec = base_spec(request, NAME, "table", rows, wide)
+        spec = replace(spec, taps=(planes, tall + padding, across), chunk=chunk)
+        spec = replace(spec, masked=(masked or padding > 0) and request.sums.is_float)
         loads = conversions(spec, planes * across)
-        return Proposal(
-            spec, np.ascontiguousarray(table), float(weights.size), loads, f"{count} taps, weights in a table"
-        )
+        why = f"{count} taps, weights in a table"
+        return Proposal(spec, table(spec, weights), float(math.prod(spec.taps)), loads, why)
     rows, wide = block(request.target, sharing=False)
     spec = replace(base_spec(request, NAME, "long", rows, wide), masked=masked)
     loads = conversions(spec, planes * across)
-    return Proposal(spec, weights, 2.0 * weights.size, loads, f"{count} taps, weights in a table, row by row")
+    why = f"{count} taps, weights in a table, row by row"
+    return Proposal(spec, table(spec, weights), 2.0 * weights.size, loads, why)
+
+
+def table(spec: Spec, weights: np.ndarray) -> np.ndarray:
+    """[planes, rows, columns] weights in the order in which the body reads them; zeros fill the last chunk of rows."""
+    if spec.form == "table":
+        planes, tall, across = spec.taps
+        weights = np.pad(weights, ((0, 0), (0, tall - weights.shape[1]), (0, 0)))
+        weights = weights.reshape(planes, -1, spec.chunk, across).transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(weights)
 
 
 def _chunk(tall: int) -> int:
