@@ -29,6 +29,8 @@ LONGEST = 160  # taps on one axis: they are written out
 def propose(request: Request) -> Proposal | str:
     """A proposal, or the reason why there is none."""
     planes, tall, across = request.weights.shape
+    if request.changing:
+        return "the weights change"
     if sum(n > 1 for n in (planes, tall, across)) < 2:
         return "the kernel has one axis only"
     if max(planes, tall, across) > LONGEST:

@@ -132,6 +132,7 @@ class Request(NamedTuple):
     row_gap: int
     pitch: int
     target: Target
+    changing: bool = False  # other weights will go through the same routine: none may be written into the code
 
 
 class Proposal(NamedTuple):
