@@ -24,7 +24,7 @@ from .plan import Plan, choose
 from .problem import Problem
 
 MOST_LISTED = 1 << 20  # rows or planes that a launch may list; larger images are done in bands
-ROW_ALIGN = 64  # bytes; rows of the result that may be streamed
+ROW_ALIGN = 64  # bytes; rows of the result that may be streamed begin alike
 
 
 def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.ndarray:

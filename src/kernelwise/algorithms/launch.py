@@ -148,26 +148,35 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
     total, lead = axis.dense() * channels, -axis.start * channels
     start, stop = max(0, lead), min(total, axis.n * channels - spec.span + lead)
     left, right = (0, start), (stop, total)
-    if stop - start < max(lanes * spec.wide, STREAM_MINIMUM if spec.stream else 0):
+    step = lanes * spec.wide
+    align = _alignment(spec, grid, lanes)
+    if stop - start < max(step + lanes, STREAM_MINIMUM if spec.stream else 0):
         start = stop = 0
         left, right = (0, total), (total, total)
     else:
         if start > 0:
-            left = (0, _up(max(start, lanes), channels))
+            left = (0, _up(max(start + align // spec.result.bytes - 1, lanes), channels))
         if stop < total:
             right = (max(0, total - _up(max(total - stop, lanes), channels)), total)
     panels = max(1, round((stop - start) / PANEL[spec.algorithm]))
     panel = (stop - start) // panels
-    panel = panel // (ALIGN * channels) * (ALIGN * channels) if panels > 1 else panel
+    panel = panel // (step * channels) * (step * channels) if panels > 1 else panel
     sheet.write(inner_start=start, inner_stop=stop, panels=panels, panel=panel)
     sheet.write(lead=lead, span=spec.span, column_step=axis.stride, channels=channels)
     sheet.write(left_stop=left[1], right_start=right[0], right_stop=right[1])
     for side, staged in (("left", left), ("right", right)):
         _staged(side, staged, axis, channels, border, sheet)
-    sheet.write(result_bytes=spec.result.bytes, stream_step=lanes * spec.wide if spec.stream else 0)
+    sheet.write(result_bytes=spec.result.bytes, align=align, stream_step=step if spec.stream else 0)
     widest_staged = max(left[1], right[1] - right[0], lanes)
     sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
     return max(widest_staged, stop - start - (panels - 1) * panel)
+
+
+def _alignment(spec: Spec, grid: Grid, lanes: int) -> int:
+    """Bytes to which the results of the wide body can be aligned: a vector of them, if that serves every row."""
+    vector = min(ALIGN, lanes * spec.result.bytes)
+    rows_agree = grid.row_strides[1] % vector == 0 or grid.rows.out == 1
+    return vector if rows_agree and grid.columns.stride == 1 else spec.result.bytes
 
 
 def _staged(side: str, staged: tuple[int, int], axis: Axis, channels: int, border: str, sheet: Sheet) -> None:

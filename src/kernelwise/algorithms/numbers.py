@@ -10,6 +10,7 @@ from ..jit.ir import Function
 from ..jit.types import F32, F64, I8, I16, I32, I64, Type
 from ..jit.values import Value
 
+LINE = 64  # bytes of a cache line: streamed vectors begin at one, or divide it
 TYPES = {1: I8, 2: I16, 4: I32, 8: I64}
 ROUNDERS = {F32.element: 1.5 * 2**23, F64.element: 1.5 * 2**52}  # adding one rounds to an integer, half to even
 
@@ -64,7 +65,7 @@ def load(fn: Function, pointer: Value, lanes: int, stored: Number, wanted: Numbe
 def store(fn: Function, value: Value, pointer: Value, summed: Number, result: Number, stream: bool = False) -> None:
     """Sums into the result: exact where it can hold them, else rounded half to even and saturated; NaN becomes 0."""
     converted = _converted(fn, value, summed, result)
-    fn.store(converted, pointer, converted.type.bytes if stream else None, stream)
+    fn.store(converted, pointer, min(LINE, converted.type.bytes) if stream else None, stream)
 
 
 def _converted(fn: Function, value: Value, summed: Number, result: Number) -> Value:

@@ -32,7 +32,7 @@ FIELDS = (
     *("planes", "slots", "block_rows", "blocks", "unit_slots", "unit_offsets", "block_slots"),
     *("rows_out", "row_step", "row_map", "virtual_rows", "row_out"),
     # columns, in elements of a row at stride 1
-    *("lead", "span", "inner_start", "inner_stop", "panel", "lanes", "stream_step"),
+    *("lead", "span", "inner_start", "inner_stop", "panel", "lanes", "align", "stream_step"),
     *("column_step", "channels", "result_bytes"),
     # staged columns, and what stands outside
     *("left_stop", "left_map", "left_copy", "left_copy_stop"),
@@ -42,7 +42,6 @@ FIELDS = (
     *("at_rows", "at_outs", "at_source", "at_tile", "at_spare", "at_dense", "dense_pitch", "at_temp"),
 )
 Blocks = Callable[[Value, Value, int, Value], None]  # (first column, stop, from the tile?, body)
-STREAM_ALIGN = 64
 MISSING = -(2**62)  # the byte offset of a plane or row that lies outside
 BODY_TYPES = (PTR, PTR, I64, PTR, PTR)
 
@@ -87,9 +86,7 @@ def _emit_walk(module: Module, pixel_bytes: int) -> None:
 
     plain = a.address("plain_body")
     last = panel.equals(panels - 1)
-    start = a.integer("inner_start") + panel * a.integer("panel")
-    stop = fn.select(last, a.integer("inner_stop"), start + a.integer("panel"))
-    _interior(fn, a, result, start, stop, blocks)
+    _interior(fn, a, result, panel, last, blocks)
     with fn.when(panel.equals(0) & (a.integer("left_stop") > 0)):
         stage = [args, scratch, a.integer("left_stop"), a.address("left_map")]
         fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("left_copy"), a.integer("left_copy_stop")])
@@ -118,21 +115,34 @@ def _find_rows(fn: Function, a: Record, scratch: Value, image: Value, plane: Val
             fn.store(fn.select(outside, fn.null(), image + (plane_offset + row_offset)), line + u * 8)
 
 
-def _interior(fn: Function, a: Record, result: Value, start: Value, stop: Value, blocks: Blocks) -> None:
-    """All interior columns by the wide body; where results are streamed, only the aligned whole vectors."""
-    step, wide, plain = a.integer("stream_step"), a.address("wide_body"), a.address("plain_body")
-    with fn.when((stop > start) & step.equals(0)):
-        blocks(start, stop, 0, wide)
-    with fn.when((stop > start) & step.differs(0)):
-        size, lanes = a.integer("result_bytes"), a.integer("lanes")
-        # The address is only looked at; no pointer is made from it.
-        address = fn.emit(I64, f"ptrtoint {(result + start * size).typed} to i64")
-        skip = ((fn.index(0) - address) & (STREAM_ALIGN - 1)) // size
-        first = start + skip
-        final = first + (stop - first) // step * step
-        blocks(start, start + skip.maximum(lanes), 0, plain)
-        blocks(first, final, 0, wide)
-        blocks((stop - (stop - final).maximum(lanes)), stop, 0, plain)
+def _interior(fn: Function, a: Record, result: Value, panel: Value, last: Value, blocks: Blocks) -> None:
+    """The interior columns of a panel by the wide body, from where the results are aligned.
+
+    The columns skipped for that are the plain body's, unless the left border covers them; streamed results must be
+    whole vectors, and what is left over at the end is the plain body's too.
+    """
+    wide, plain, lanes, step = (
+        a.address("wide_body"),
+        a.address("plain_body"),
+        a.integer("lanes"),
+        a.integer("stream_step"),
+    )
+    begin, size = a.integer("inner_start"), a.integer("result_bytes")
+    # The address is only looked at; no pointer is made from it.
+    address = fn.emit(I64, f"ptrtoint {(result + begin * size).typed} to i64")
+    skip = ((fn.index(0) - address) & (a.integer("align") - 1)) // size
+    start = begin + skip + panel * a.integer("panel")
+    stop = fn.select(last, a.integer("inner_stop"), start + a.integer("panel"))
+    with fn.when(a.integer("inner_stop") > begin):
+        with fn.when(panel.equals(0) & (begin + skip > a.integer("left_stop").maximum(begin))):
+            blocks(begin, begin + skip.maximum(lanes), 0, plain)
+        with fn.when(step.equals(0)):
+            blocks(start, stop, 0, wide)
+        with fn.when(step.differs(0)):
+            final = start + (stop - start) // step * step
+            blocks(start, final, 0, wide)
+            with fn.when(final < stop):
+                blocks(stop - (stop - final).maximum(lanes), stop, 0, plain)
 
 
 # ---------------------------------------------------------------- the rows of a unit, block by block
