@@ -187,6 +187,12 @@ def test_rounds_go_on_until_the_budget_is_spent_but_not_beyond_the_limit() -> No
     assert len(entry.seconds) == 6
 
 
+def test_who_is_far_behind_takes_part_in_the_first_rounds_only() -> None:
+    slow, fast = timing.Entry("slow", lambda least, last: 1.0, most=2), timing.Entry("fast", lambda least, last: 1.0)
+    timing.interleave([(1, [slow, fast])], timing.Pace(5, 5, 0.0), lambda threads: None)
+    assert (len(slow.seconds), len(fast.seconds)) == (2, 5)
+
+
 def test_a_block_is_the_median_of_its_calls() -> None:
     numbers = iter(range(10**6))
 

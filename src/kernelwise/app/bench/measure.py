@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,10 +13,11 @@ import numpy as np
 from . import agree, ours, rivals
 from .cases import Row
 from .rivals.contender import Contender
-from .timing import Entry, Pace, clock_for, each_call, interleave, occupancy
+from .timing import Clock, Entry, Pace, clock_for, each_call, interleave, occupancy
 
 COPY = "np.copyto"
 SLOWER = "times the best rival"  # ends the reason why a rival is left out for its time
+FAR_BEHIND, FEW_ROUNDS = 5.0, 3  # who takes that many times as long as the best rival gets that many rounds
 LONG_TRIAL = 0.25  # s; a trial shorter than this is repeated before a rival is left out for it
 
 
@@ -66,7 +66,7 @@ class Result:
         self.best_seconds, self.best, where = min(found, key=lambda f: f[0])
         self.best_threads = where.threads
         self.ratio = self.best_seconds / self.medians[ours.NAME]
-        each = [b / a for a, b in zip(self.seconds[ours.NAME], where.seconds[self.best], strict=True)]
+        each = [b / a for a, b in zip(self.seconds[ours.NAME], where.seconds[self.best], strict=False)]
         self.ratio_quartiles = quantiles(each, n=4) if len(each) > 1 else each * 3
 
 
@@ -80,15 +80,11 @@ def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float) -> li
     results = [Result(row.name, row.image_name, row.types, row.kernel.name, t, integers=integers) for t in threads]
     x, out = row.image(), row.empty()
     try:
-        fields = _checked_fields(row, x, out, results, pace.hopeless)
+        groups = _checked(row, x, out, results, pace.hopeless)
     except Exception as error:  # whatever it is: the row fails and says so, the other rows go on
         for result in results:
             result.status, result.why = "fail", f"{type(error).__name__}: {error}".splitlines()[0]
         return results
-    groups = [
-        (t, [Entry(c.name, each_call(c.call, clock_for(t)), c.spins) for c in contenders])
-        for t, contenders in zip(threads, fields, strict=True)
-    ]
     copy = Entry(COPY, each_call(_copy_of(row), clock_for(threads[0])))
     groups[0][1].append(copy)
     rounds = interleave(groups, pace, rivals.set_threads)
@@ -96,39 +92,61 @@ def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float) -> li
         result.settle(entries, rounds, [r for r in results if r.medians and r.threads < result.threads])
         _add_shares(result, results[0], row, copy.median, fma_peak)
     if threads[0] == 1 and pace.budget:
-        results[0].occupancy = occupancy(fields[0][0].call, min(0.05, pace.budget))
+        results[0].occupancy = occupancy(ours.contender(row, x, out, 1).call, min(0.05, pace.budget))
     return results
 
 
-def _checked_fields(
+def _checked(
     row: Row, x: np.ndarray, out: np.ndarray, results: Sequence[Result], hopeless: float
-) -> list[list[Contender]]:
+) -> list[tuple[int, list[Entry]]]:
     """Ours and the rivals worth timing, per thread count; raises Disagreement if any result is wrong."""
-    fields = []
+    groups: list[tuple[int, list[Entry]]] = []
     earlier = None
     for result in results:
         rivals.set_threads(result.threads)
-        first = ours.contender(row, x, out, result.threads)
-        _poison(out)
-        mine = first.call().copy()
-        agree.with_definition(row, x, mine)
+        mine, entry = _ours(row, x, out, result.threads)
         if earlier is not None and not np.array_equal(mine, earlier):
             raise agree.Disagreement(f"{result.threads} threads give other bits than {results[0].threads}")
         earlier = mine
-        others = [c for c in rivals.contenders(row, x, out) if c.name not in results[0].left_out]
-        result.left_out = results[0].left_out | _not_worth_timing(others, row, x, out, mine, hopeless)
-        fields.append([first, *(c for c in others if c.name not in result.left_out)])
-    return fields
+        known = results[0].left_out
+        others = [c for c in rivals.contenders(row, x, out) if c.name not in known and not (groups and c.one_thread)]
+        clock = clock_for(result.threads)
+        trials, result.left_out = _trials(others, row, x, out, mine, clock, hopeless)
+        result.left_out |= known
+        entries = [entry]
+        for c in others:
+            if c.name not in result.left_out:
+                rare = trials[c.name] > FAR_BEHIND * min(trials.values())
+                entries.append(Entry(c.name, each_call(c.call, clock), c.spins, most=FEW_ROUNDS if rare else None))
+        groups.append((result.threads, entries))
+    return groups
 
 
-def _not_worth_timing(
-    others: Sequence[Contender], row: Row, x: np.ndarray, out: np.ndarray, mine: np.ndarray, hopeless: float
-) -> dict[str, str]:
-    """Check all rivals; name those that raise an error or take more than ``hopeless`` times as long as the best."""
-    trials, reasons = {}, {}
+def _ours(row: Row, x: np.ndarray, out: np.ndarray, threads: int) -> tuple[np.ndarray, Entry]:
+    """Our result, compared with the definition, and our turn."""
+    contender = ours.contender(row, x, out, threads)
+    _poison(out)
+    mine = contender.call().copy()
+    agree.with_definition(row, x, mine)
+    return mine, Entry(contender.name, each_call(contender.call, clock_for(threads)))
+
+
+def _trials(
+    others: Sequence[Contender],
+    row: Row,
+    x: np.ndarray,
+    out: np.ndarray,
+    mine: np.ndarray,
+    clock: Clock,
+    hopeless: float,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Check all rivals. Returns the seconds of a call of each, and the reasons why some are not to be timed: they
+    raise an error, or take more than ``hopeless`` times as long as the best."""
+    trials: dict[str, float] = {}
+    reasons = {}
     for contender in others:
         try:
-            trials[contender.name] = _trial(contender, row, x, out, mine)
+            trials[contender.name] = _trial(contender, row, x, out, mine, clock)
         except agree.Disagreement:
             raise
         except Exception as error:  # a version that cannot do this: no reason to fail, but to be told
@@ -138,29 +156,29 @@ def _not_worth_timing(
         seconds = trials.get(contender.name, 0.0)
         for _ in range(3):  # it was the first call, or another process had the core
             if hopeless * best < seconds < LONG_TRIAL:
-                seconds = min(seconds, _seconds(contender))
+                seconds = trials[contender.name] = min(seconds, _seconds(contender, clock))
         if seconds > hopeless * best:
             reasons[contender.name] = f"one call takes {seconds * 1e3:.3g} ms, {seconds / best:.0f} {SLOWER}"
-    return reasons
+    return trials, reasons
 
 
-def _trial(contender: Contender, row: Row, x: np.ndarray, out: np.ndarray, mine: np.ndarray) -> float:
+def _trial(contender: Contender, row: Row, x: np.ndarray, out: np.ndarray, mine: np.ndarray, clock: Clock) -> float:
     """Check a rival's result against ours; returns the seconds of a call."""
     _poison(out)
-    start = time.perf_counter()
+    start = clock()
     got = contender.call()
-    first = time.perf_counter() - start
+    first = clock() - start
     if contender.factor != 1.0:
         got = got * got.dtype.type(contender.factor)
-    allowed = agree.tolerance(row, x, contender.fourier)
+    allowed = max(agree.tolerance(row, x, contender.fourier), contender.levels)
     agree.compare(f"{ours.NAME} and {contender.name}", mine[contender.region], got, allowed)
-    return first if first > LONG_TRIAL else _seconds(contender)
+    return first if first > LONG_TRIAL else _seconds(contender, clock)
 
 
-def _seconds(contender: Contender) -> float:
-    start = time.perf_counter()
+def _seconds(contender: Contender, clock: Clock) -> float:
+    start = clock()
     contender.call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def _poison(out: np.ndarray) -> None:

@@ -25,6 +25,7 @@ SLOW = 0.02  # s; a call this long gains nothing from a call before it
 PAUSE = 0.02  # s of sleep after a contender whose workers spin for a while
 
 
+Clock = Callable[[], float]  # -> seconds since some moment
 Block = Callable[[float, float | None], float]  # (least seconds, s per call in the last block) -> s per call
 
 
@@ -47,6 +48,7 @@ class Entry:
     name: str
     block: Block
     spins: bool = False
+    most: int | None = None  # rounds it takes part in; None: all
     seconds: list[float] = field(default_factory=list)
 
     @property
@@ -54,12 +56,12 @@ class Entry:
         return statistics.median(self.seconds)
 
 
-def clock_for(threads: int) -> Callable[[], float]:
+def clock_for(threads: int) -> Clock:
     """CPU time of this thread where that is all the work, else wall time; in seconds."""
     return time.thread_time if threads == 1 else time.perf_counter
 
 
-def each_call(call: Callable[[], object], clock: Callable[[], float]) -> Block:
+def each_call(call: Callable[[], object], clock: Clock) -> Block:
     """A block that times calls one by one, or a few together where they are so short that the clock would count."""
 
     def block(least: float, last: float | None) -> float:
@@ -79,7 +81,7 @@ def each_call(call: Callable[[], object], clock: Callable[[], float]) -> Block:
     return block
 
 
-def in_batches(statement: str, names: dict[str, object], clock: Callable[[], float], batches: int = 5) -> Block:
+def in_batches(statement: str, names: dict[str, object], clock: Clock, batches: int = 5) -> Block:
     """A block for calls of a few microseconds: the median over batches of a loop around the statement itself."""
     timer = Timer(statement, timer=clock, globals=names)
 
@@ -113,6 +115,8 @@ def interleave(groups: Sequence[tuple[int, Sequence[Entry]]], pace: Pace, set_th
             for threads, entries in groups:
                 set_threads(threads)
                 for entry in entries:
+                    if entry.most is not None and rounds >= entry.most:
+                        continue
                     last = entry.seconds[-1] if entry.seconds else None
                     entry.seconds.append(entry.block(pace.block, last))
                     if entry.spins:

@@ -19,6 +19,8 @@ class Contender:
     region: tuple[slice, slice] = EVERYTHING
     factor: float = 1.0
     fourier: bool = False
+    levels: float = 0.0  # by which its results may differ from ours, where that is more than others may
+    one_thread: bool = False  # however many are allowed: it need not be timed again with more
     spins: bool = False  # its workers keep a core busy for a while after a call
 
 

@@ -36,7 +36,7 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
             function(x, *arguments, output=into, mode="mirror", **options)
             return out if scratch is None else settle(scratch, out)
 
-        return Contender(f"ndimage.{function.__name__}", call)
+        return Contender(f"ndimage.{function.__name__}", call, one_thread=True)
 
     if kernel.family != "gaussian":
         yield contender(ndimage.correlate, weights)

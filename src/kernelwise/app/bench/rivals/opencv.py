@@ -12,6 +12,10 @@ from .contender import Contender
 MODULE = "cv2"
 DISTRIBUTIONS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 
+# GaussianBlur on u8 rounds its weights to multiples of 1/256. OpenCV 5.0.0 on noise, 1080 x 1920 x 3, 15 taps: 16 % of
+# the results are one level off the rounded float sum, and one of 6.2 million is two levels off.
+FIXED_POINT_LEVELS = 2.0
+
 
 def set_threads(threads: int) -> None:
     import cv2
@@ -32,7 +36,11 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
         yield Contender("cv2.sepFilter2D", lambda: cv2.sepFilter2D(x, depth, line, column, dst=out, borderType=border))
     if kernel.family == "gaussian" and row.source == row.result:
         size, sigma = kernel.weights.shape[::-1], kernel.sigma
-        yield Contender("cv2.GaussianBlur", lambda: cv2.GaussianBlur(x, size, sigma, dst=out, borderType=border))
+        yield Contender(
+            "cv2.GaussianBlur",
+            lambda: cv2.GaussianBlur(x, size, sigma, dst=out, borderType=border),
+            levels=0.0 if row.result == "f32" else FIXED_POINT_LEVELS,
+        )
     if kernel.family == "sobel-x":
         yield Contender("cv2.Sobel", lambda: cv2.Sobel(x, depth, 1, 0, dst=out, ksize=3, borderType=border))
     if kernel.family == "laplace":

@@ -34,6 +34,7 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
             "signal.correlate2d",
             lambda: _settled(signal.correlate2d(x, small, mode="valid"), target),
             region,
+            one_thread=True,
         )
     flipped = weights[::-1, ::-1].astype(np.float32)
     if row.colour:

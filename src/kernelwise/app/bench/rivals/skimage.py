@@ -42,11 +42,13 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
                 out=out,
             )
 
-        yield Contender("skimage.gaussian", gaussian)
+        yield Contender("skimage.gaussian", gaussian, one_thread=True)
     if row.source != "f32" or row.colour:
         return
     if kernel.family == "sobel-x":
-        yield Contender("skimage.sobel", lambda: filters.sobel(x, axis=1, mode="mirror"), factor=4.0)
+        yield Contender("skimage.sobel", lambda: filters.sobel(x, axis=1, mode="mirror"), factor=4.0, one_thread=True)
     if kernel.family == "laplace":
         inside = (slice(1, -1), slice(1, -1))
-        yield Contender("skimage.laplace", lambda: filters.laplace(x, ksize=3)[inside], inside, factor=-1.0)
+        yield Contender(
+            "skimage.laplace", lambda: filters.laplace(x, ksize=3)[inside], inside, factor=-1.0, one_thread=True
+        )
