@@ -138,6 +138,8 @@ def misfits() -> Iterator[tuple[str, Any, Any]]:
     yield "out with gaps", x, np.ones((12, 8), np.float32)[::2]
     yield "x with fewer axes", x.ravel(), out
     yield "out with more axes", x, out[None]
+    yield "x with one more axis of length 1", x[..., None], out
+    yield "out with one more axis of length 1", x, out[..., None]
     yield "x without axes", np.float32(1) + np.zeros((), np.float32), out
     yield "out read-only", x, read_only
     yield "x a subclass", x.view(Subclass), out

@@ -23,6 +23,12 @@ from .target import Target
 
 GENERATOR_FOLDERS = ("jit", "algorithms")
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # No child may begin with LLVM half-way through something and a lock that nobody will release. What is registered
+    # last is taken first: this lock, then llvmlite's own, which every one of its functions takes, whoever calls it.
+    _llvmlite_lock = llvm.ffi.lib._lock
+    for enter, leave in ((_llvmlite_lock.__enter__, _llvmlite_lock.__exit__), (_lock.acquire, _lock.release)):
+        os.register_at_fork(before=enter, after_in_parent=leave, after_in_child=leave)
 
 
 class Code:
@@ -72,6 +78,12 @@ def load(compiled: bytes, target: Target) -> Code:
         engine.add_object_file(llvm.ObjectFileRef.from_data(compiled))
         engine.finalize_object()
     return Code(engine)
+
+
+def define(name: str, address: int) -> None:
+    """Tell generated code where a function of that name is; to be said before the code is loaded."""
+    with _lock:
+        llvm.add_symbol(name, address)
 
 
 @lru_cache(maxsize=1)

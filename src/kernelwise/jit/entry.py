@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import ArgumentError, EngineError
 from . import pool, target
-from .compile import build
+from .compile import build, define
 from .entry_code import BINDING, C_API, MAX_ARGS, STEP, emit
 from .layout import ALIGNED, CONTIGUOUS, WRITEABLE, address, fields
 from .records import MAX_PARTICIPANTS
@@ -185,7 +184,7 @@ def _method() -> _MethodDef:
     if layout is None:
         raise EngineError("the fields of array objects are not known")
     for name in C_API:
-        llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
+        define(name, pool.address_of(getattr(ctypes.pythonapi, name)))
     code = build(("entry", layout), lambda: emit(host, layout), host)
     made = _MethodDef(b"apply", code.address("apply"), METH_FASTCALL, b"apply(x, out, /)\n--\n\nRun a routine.")
     ctypes.pythonapi.Py_IncRef(ctypes.py_object((code, made)))  # a builtin may be called to the end of the process

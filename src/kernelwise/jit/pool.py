@@ -18,11 +18,9 @@ import time
 from functools import lru_cache
 from typing import Any
 
-import llvmlite.binding as llvm
-
 from ..errors import ArgumentError, ArgumentTypeError
 from . import runtime, target
-from .compile import build
+from .compile import build, define
 from .records import (
     CONDITION,
     LINE,
@@ -110,7 +108,7 @@ class Engine:
     def __init__(self) -> None:
         here, host = platform(), target.current()
         for name in here.symbols:
-            llvm.add_symbol(name, ctypes.cast(_c_function(name), ctypes.c_void_p).value)
+            define(name, address_of(_c_function(name)))
         code = build(("runtime", here.name), lambda: runtime.emit(host, here), host)
         memory = ctypes.create_string_buffer(POOL_BYTES + LINE)
         self.block = -(-ctypes.addressof(memory) // LINE) * LINE
@@ -188,6 +186,11 @@ def _c_libraries() -> tuple[ctypes.CDLL, ...]:
 
 def _c_function(name: str) -> Any:
     return next(getattr(library, name) for library in _c_libraries() if hasattr(library, name))
+
+
+def address_of(function: Any) -> int:
+    """Where a C function that ctypes knows lies."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _call(name: str, *words: int) -> int:
