@@ -58,7 +58,8 @@ def run(jobs: Sequence[Job], scripts: Sequence[str], pace: Pace, repeats: int) -
     missing = [name for name, version in found["machine"].items() if version == rivals.NOT_INSTALLED]
     if missing:
         print(f"not installed, and so left out: {', '.join(missing)}")
-    print(report.header(), flush=True)
+    if jobs:
+        print(report.header(), flush=True)
     for job in jobs:
         for result in job(pace, peak):
             found["rows"].append(result.as_dict())

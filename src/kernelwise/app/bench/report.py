@@ -58,7 +58,7 @@ def text_row(row: Report) -> str:
 def summary(report: Report) -> list[str]:
     """Geometric means over all and per group, the lowest row, the rows lost, what was left out or is not installed."""
     rows = report["rows"]
-    lines = [LEGEND, ""]
+    lines = [LEGEND, ""] if rows else []
     timed = [r for r in rows if r["ratio"] is not None]
     if timed:
         everything = geometric_mean([r["ratio"] for r in timed])
@@ -149,9 +149,10 @@ def markdown(report: Report) -> str:
         lines += ["", "| small call | kernelwise | best rival | ratio |", "|---|---:|---|---:|"]
         lines += [f"| {r['image']} {r['kernel']} | {_markdown_cells(r)} |" for r in calls]
     counts, table = _mean_table(rows)
-    lines += ["", "| geometric mean of the ratios (rows) |" + "".join(f" {_threads(t)} |" for t in counts)]
-    lines += ["|---|" + "---:|" * len(counts)]
-    lines += [f"| {name.replace('->', ' to ')} | {' | '.join(cells)} |" for name, cells in table]
+    if table:
+        lines += ["", "| geometric mean of the ratios (rows) |" + "".join(f" {_threads(t)} |" for t in counts)]
+        lines += ["|---|" + "---:|" * len(counts)]
+        lines += [f"| {name.replace('->', ' to ')} | {' | '.join(cells)} |" for name, cells in table]
     measured = [(what, found) for what, found in report["processes"].items() if "error" not in found]
     if measured:
         lines += ["", "| whole processes | median |", "|---|---:|"]
