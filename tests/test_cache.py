@@ -228,7 +228,7 @@ def test_only_a_private_regular_file_is_believed_as_the_key(folder: Path, change
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"K", b"KWSECRET", bytes(40), b"KWSECRET" + bytes(31), b"KWSECRET" + bytes(33), os.urandom(40)]
+    "content", [b"", b"K", b"KWSECRET", bytes(40), b"KWSECRET" + bytes(31), b"KWSECRET" + bytes(33), bytes(range(40))]
 )
 def test_a_damaged_key_file_is_replaced(folder: Path, content: bytes) -> None:
     ObjectCache(folder).put(KEY, CODE)
