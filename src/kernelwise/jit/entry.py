@@ -112,17 +112,20 @@ class Work:
 
 
 def _closure(work: Work, x_wanted: Wanted, out_wanted: Wanted, release: bool, keep: object) -> Apply:
+    """ctypes lets other Python threads run in any case: ``release`` has no effect here."""
+
     def apply(x: Any, out: Any, /) -> np.ndarray | None:
         if not (x_wanted.fits(x) and out_wanted.fits(out)):
             return None
         x_start, out_start = address(x), address(out)
         if x_start < out_start + out_wanted.bytes and out_start < x_start + x_wanted.bytes:
             return None
-        args = work.args.copy()
-        args[:2] = x_start, out_start
-        pool.run(work.routine, address(args), work.scratch_bytes, work.units, work.threads)
+        args = words.from_buffer_copy(work.args.data)
+        args[0], args[1] = x_start, out_start
+        pool.run(work.routine, ctypes.addressof(args), work.scratch_bytes, work.units, work.threads)
         return out
 
+    words = ctypes.c_int64 * work.args.size
     apply.keep = keep  # type: ignore[attr-defined]
     return apply
 

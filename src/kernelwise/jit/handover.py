@@ -30,6 +30,8 @@ from .values import Record
 
 SPIN_NS = 30_000  # so long a worker waits awake
 TURNS_PER_LOOK = 8  # at the clock, while it does
+TURNS_PER_YIELD = 256  # of the caller, while workers finish
+PATIENCE_NS, NAP_NS = 300_000, 50_000  # after so long the caller sleeps in between
 
 
 def emit(module: Module, platform: Platform) -> None:
@@ -107,21 +109,27 @@ def _move_back(fn: Function, worker: Record) -> None:
 
 
 def _emit_close(module: Module) -> None:
-    """``void close(ptr pool)``: no worker may come any more; wait for those who did, and let go of the pool."""
+    """``void close(ptr pool)``: no worker may come any more; wait for those who did, and let go of the pool.
+
+    Who has not left after PATIENCE_NS is likely to be out of a CPU, and will sooner have this one if it is free.
+    """
     fn = module.function("close", [("pool", PTR)], internal=True)
     (pool,) = fn.args
     closed = fn.atomic_load(pool + GENERATION) & -256
     fn.atomic_store(closed, pool + GENERATION)
-    turns = fn.stack(8, 8)
-    fn.store(fn.constant(I64, 0), turns)
-    with fn.forever() as stop_if:
-        stop_if(fn.atomic_load(pool + ACTIVE).equals(0))
-        fn.pause()
-        turn = fn.load(I64, turns) + 1
-        fn.store(turn, turns)
-        with fn.when((turn & 255).equals(0)):
-            fn.call("sched_yield", I32, [])
-    fn.atomic_store(0, pool + LOCK)
+    patient = fn.call("now", I64, []) + PATIENCE_NS
+    nap = fn.stack(16, 8)
+    fn.store(fn.constant(I64, 0), nap)
+    fn.store(fn.constant(I64, NAP_NS), nap + 8)
+    with fn.forever():
+        with fn.loop(0, TURNS_PER_YIELD):
+            with fn.when(fn.atomic_load(pool + ACTIVE).equals(0)):
+                fn.atomic_store(0, pool + LOCK)
+                fn.ret()
+            fn.pause()
+        fn.call("sched_yield", I32, [])
+        with fn.when(fn.call("now", I64, []) > patient):
+            fn.call("nanosleep", I32, [nap, fn.null()])
 
 
 # ---- the worker

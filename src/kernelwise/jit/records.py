@@ -51,4 +51,4 @@ class Platform(Enum):
         threads += [f"pthread_mutex_{name}" for name in ("lock", "trylock", "unlock")]
         if self is Platform.LINUX:
             threads += ["sched_getcpu", "pthread_getaffinity_np", "pthread_setaffinity_np"]
-        return ("malloc", "free", "clock_gettime", "sched_yield", *threads)
+        return ("malloc", "free", "clock_gettime", "sched_yield", "nanosleep", *threads)
