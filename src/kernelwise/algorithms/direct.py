@@ -68,7 +68,8 @@ def table(spec: Spec, weights: np.ndarray) -> np.ndarray:
     """[planes, rows, columns] weights in the order in which the body reads them; zeros fill the last chunk of rows."""
     if spec.form == "table":
         planes, tall, across = spec.taps
-        weights = np.pad(weights, ((0, 0), (0, tall - weights.shape[1]), (0, 0)))
+        if missing := tall - weights.shape[1]:
+            weights = np.pad(weights, ((0, 0), (0, missing), (0, 0)))
         weights = weights.reshape(planes, -1, spec.chunk, across).transpose(0, 1, 3, 2)
     return np.ascontiguousarray(weights)
 

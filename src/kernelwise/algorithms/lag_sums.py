@@ -43,15 +43,14 @@ def lag_sums(
 
     >>> x = np.arange(6.0).reshape(1, 1, 2, 3)
     >>> lag_sums(x, x, (1, 2))
-    array([[[[55., 28.]]]])
+    array([[[[55., 34.]]]])
     """
     a, b = _readable(a), _readable(b)
     if 0 in a.shape or 0 in b.shape:
         return np.zeros((a.shape[1], b.shape[1], *taps))
     target = current_target()
     wide = np.result_type(sums, *(x.dtype for x in (a, b) if x.dtype.kind == "f"))
-    spec = _specification(a, b, taps, wide, target)
-    cut = _cut(spec, a.shape, b.shape)
+    spec, cut = _planned(a.shape, b.shape, (a.dtype, b.dtype, wide), taps, target)
     partial = np.zeros((cut.parts, *cut.sums, *_block_shape(spec)))
     inside = (np.arange(spec.lanes) <= (a.shape[3] - 1) % spec.lanes).astype(spec.sums.dtype)
     args = _arguments(spec, cut, a, b, start, partial, inside)
@@ -70,15 +69,23 @@ def _readable(x: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- the specification
 
 
-def _specification(a: np.ndarray, b: np.ndarray, taps: tuple[int, int], sums: np.dtype, target: Target) -> LagSpec:
-    lanes = target.lanes(sums.itemsize)
-    needed = -(-a.shape[3] // lanes)
-    vectors = min(WIDEST, 1 << (needed - 1).bit_length())
-    block = choose_block(a.shape[1], taps, min(a.shape[2], CHAIN // vectors), lanes * sums.itemsize, target.registers)
-    return LagSpec(*(Number(d.str[1:]) for d in (a.dtype, b.dtype, sums)), taps, vectors, lanes, block)
+Shape = tuple[int, ...]
 
 
 @lru_cache(maxsize=1024)
+def _planned(
+    a_shape: Shape, b_shape: Shape, dtypes: tuple[np.dtype, ...], taps: tuple[int, int], target: Target
+) -> tuple[LagSpec, Cut]:
+    """``dtypes``: of a, of b, of the sums."""
+    a, b, sums = (Number(dtype.str[1:]) for dtype in dtypes)
+    lanes = target.lanes(sums.bytes)
+    vectors = min(WIDEST, 1 << (-(-a_shape[3] // lanes) - 1).bit_length())
+    height = min(a_shape[2], CHAIN // vectors)
+    block = choose_block(a_shape[1], taps, height, target.vector_bytes, target.registers)
+    spec = LagSpec(a, b, sums, taps, vectors, lanes, block)
+    return spec, _cut(spec, a_shape, b_shape)
+
+
 def choose_block(channels: int, taps: tuple[int, int], height: int, vector_bytes: int, registers: int) -> Block:
     """The block of sums with the least estimated time for each useful multiply-add."""
     return min(_blocks(channels, taps, height, registers), key=lambda b: _cost(b, channels, taps, vector_bytes))
@@ -86,9 +93,8 @@ def choose_block(channels: int, taps: tuple[int, int], height: int, vector_bytes
 
 def _blocks(channels: int, taps: tuple[int, int], height: int, registers: int) -> Iterator[Block]:
     """Those that fit the registers: the sums, the vectors of a that are in use, and one of b."""
-    for steps, o, r, c in product(
-        (1, 2, 4), *(range(1, min(n, most) + 1) for n, most in ((channels, 8), (taps[0], 8), (taps[1], 16)))
-    ):
+    sizes = (range(1, min(n, most) + 1) for n, most in ((channels, 8), (taps[0], 8), (taps[1], 16)))
+    for steps, o, r, c in product((1, 2, 4), *sizes):
         if o * r * c + o * steps + 1 <= registers and (steps == 1 or steps <= height):
             yield Block(o, r, c, steps)
 
@@ -103,18 +109,13 @@ def _cost(block: Block, channels: int, taps: tuple[int, int], vector_bytes: int)
     crossing = min(1.0, vector_bytes / LINE) if taps[1] > 1 else 0.0
     loads = (o * steps + (steps + r - 1) * c * (1 + crossing)) / (o * steps * r * c)
     waste = math.prod(-(-n // m) * m / n for n, m in ((channels, o), (taps[0], r), (taps[1], c)))
-    flush = 12 / CHAIN
+    flush = 12 / CHAIN  # adding up the lanes of a sum, about 12 instructions
     return waste * (max(1.0, loads, 8 / block.size) + 0.1 * loads + flush)
 
 
-_made: dict[tuple[LagSpec, Target], Code] = {}
-
-
+@lru_cache(maxsize=256)
 def _code(spec: LagSpec, target: Target) -> Code:
-    key = spec, target
-    if key not in _made:
-        _made[key] = build(spec, lambda: emit(spec, target), target)
-    return _made[key]
+    return build(spec, lambda: emit(spec, target), target)
 
 
 # ---------------------------------------------------------------- the cut
@@ -147,7 +148,7 @@ def _block_shape(spec: LagSpec) -> tuple[int, int, int]:
     return spec.block.channels, spec.block.rows, spec.block.columns
 
 
-def _cut(spec: LagSpec, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Cut:
+def _cut(spec: LagSpec, a_shape: Shape, b_shape: Shape) -> Cut:
     images, a_channels, a_rows, a_columns = a_shape
     b_channels = b_shape[1]
     block, down = spec.block, CHAIN // spec.vectors
