@@ -18,7 +18,7 @@ from .claims import Claim
 
 KERNEL_NAME = "emboss"  # neither symmetric nor separable: a flip or a transposition would show
 CROP = 512  # the kernel is learned from the middle of a larger photograph
-STAGES = (10, 100, 1000)  # steps of descent after which the kernel is looked at
+STAGES = (10, 100, 1000, 10_000)  # steps of descent after which the kernel is looked at
 ARRIVED = 1e-8  # mean squares below this, and taps nearer than its root, are as good as descent in float32 gets
 TOO_SMOOTH = 0.1  # a photograph in which rounding alone could move a tap this far tells nothing about the taps
 TIMED_SECONDS, TIMED_CALLS = 0.3, 100
@@ -135,7 +135,9 @@ def learned_back(photo: Photograph) -> LearnedBack:
     after = kw.corr2d(before, true.astype(np.float32))
     solution, within = least_squares(before, after, true.shape, rounding(true))
     solved = _stage(0, solution, before, after, true)
-    stages, losses, kernel, rate = [], [], None, "auto"
+    stages, losses = [], []
+    kernel: np.ndarray | None = None
+    rate: float | str = "auto"  # as the first stage finds it; then that one, so that all stages are one descent
     for done, steps in zip((0, *STAGES), STAGES, strict=False):
         run = kw.learn_kernel(before, after, true.shape, steps=steps - done, learning_rate=rate, start=kernel)
         kernel, rate = run.kernel, run.learning_rate

@@ -214,14 +214,14 @@ def _before_and_after(page: Page, x: float, top: float, story: Story) -> float:
 
 def _kernels(page: Page, x: float, top: float, learned: photo.LearnedBack) -> float:
     """The kernel that was applied and the two that were found; the lower end of what was drawn."""
-    last, apart = learned.stages[-1], 22
+    stage, apart = learned.stages[-2], 22  # on its way; the last one has all but arrived
     rows, columns = learned.true.shape
     cell = (SIDE - 2 * apart) / (3 * columns)
     limit = float(np.abs(learned.true).max())
     for number, (title, kernel, form, note) in enumerate(
         (
             ("applied", learned.true, ".0f", photo.KERNEL_NAME),
-            (f"{last.steps:,} steps", last.kernel, ".2f", f"off by {last.error:.2g}"),
+            (f"{stage.steps:,} steps", stage.kernel, ".2f", f"off by {stage.error:.2g}"),
             ("least squares", learned.solved.kernel, ".2f", f"off by {learned.solved.error:.0e}"),
         )
     ):

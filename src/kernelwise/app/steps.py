@@ -86,18 +86,18 @@ def operator() -> Operator:
 def layer() -> Layer:
     """Step 2: a layer on a batch of two images, with the bias made visible."""
     images = np.stack([stripes(), 1 - stripes()])[:, np.newaxis]
-    made = kw.Conv2D(1, kernel_size=(1, 2), seed=0)
-    made(images)  # the first call tells the layer how many channels there are
-    made.bias[...] = 0.5
+    made = kw.Conv2D(1, kernel_size=(1, 2), in_channels=1, seed=0)
+    bias = np.array([0.5], np.float32)
+    made.bias = bias
     output = made(images)
-    expected = np.stack([kw.corr2d(image[0], made.weight[0, 0]) + made.bias[0] for image in images])[:, np.newaxis]
+    expected = np.stack([kw.corr2d(image[0], made.weight[0, 0]) + bias[0] for image in images])[:, np.newaxis]
     rise = np.ones_like(output)
     _, weight_gradient, _ = made.gradients(images, rise)
     again = sum(kw.corr2d(image[0], one[0]) for image, one in zip(images, rise, strict=True))
     return Layer(
         images,
         made.weight.copy(),
-        made.bias.copy(),
+        bias,
         output,
         (
             claims.close("every image comes out as corr2d(image, weight) + bias", output, expected, ROUNDING),
@@ -137,8 +137,7 @@ def learning() -> Learning:
     image = stripes()
     wanted = kw.corr2d(image, EDGE)
     x, y = image[np.newaxis, np.newaxis], wanted[np.newaxis, np.newaxis]
-    by_hand = kw.Conv2D(1, kernel_size=(1, 2), seed=0)
-    by_hand(x)
+    by_hand = kw.Conv2D(1, kernel_size=(1, 2), in_channels=1, seed=0)
     start = by_hand.weight[0, 0].copy()
     learned = kw.learn_kernel(image, wanted, EDGE.shape, steps=STEPS, learning_rate=LEARNING_RATE, start=start)
     for _ in range(STEPS):

@@ -205,19 +205,18 @@ def tell_learned_back(teller: Teller, learned: photo.LearnedBack) -> None:
         f"From {height} x {width} pixels before and after: by descent, with the rate {learned.learning_rate:.3g} that "
         "the photograph itself sets, and by least squares, which solves for the point where descent is heading.",
     )
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("tap", style="dim")
-    for stage in learned.stages:
-        table.add_column(f"{stage.steps} steps", justify="right")
-    table.add_column("least squares", justify="right")
-    table.add_column("applied", justify="right")
+    titles = [f"{stage.steps:,}" for stage in learned.stages]
+    for title in (f"{titles[0]} steps", *titles[1:], "least squares", "applied"):
+        table.add_column(title, justify="right", no_wrap=True)
     every = (*learned.stages, learned.solved)
     for position in np.ndindex(learned.true.shape):
         taps = (stage.kernel[position] for stage in every)
         shown = (f"{round(float(tap), 4) + 0.0:+.4f}" for tap in (*taps, learned.true[position]))  # + 0.0: no -0
         table.add_row(f"{position[0]}, {position[1]}", *shown)
     table.add_section()
-    table.add_row("largest error", *(f"{stage.error:.2g}" for stage in every))
-    table.add_row("mean square", *(f"{stage.loss:.2g}" for stage in every))
+    table.add_row("off by", *(f"{stage.error:.2g}" for stage in every))
+    table.add_row("residual", *(f"{stage.loss:.2g}" for stage in every))
     teller.show(table)
     teller.check(learned.claims)
