@@ -1,6 +1,7 @@
 """Whole numbers: every result equals the definition exactly, over dtypes, shapes, borders, steps and memory layouts.
 
-Each case is drawn from two numbers; a failure prints them. The oracle (support/oracle.py) shares no code with the library.
+Each case is drawn from two numbers; a failure prints them. The oracle (support/oracle.py) shares no code with the
+library.
 """
 
 import concurrent.futures

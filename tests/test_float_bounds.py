@@ -166,7 +166,7 @@ def test_without_a_nan_omit_changes_nothing(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("code", ["f4", "f8", "c8", "c16"])
 @pytest.mark.parametrize("scale", [-40, -12, 0, 12, 40])
 def test_finite_images_do_not_overflow_early(scale: int, code: str, rng: np.random.Generator) -> None:
-    """With pixels as large as a quarter of the largest number, divided by the taps and, if these are large, the weights."""
+    """Pixels may be a quarter of the largest number, divided by the taps and, if these are large, the weights."""
     for name, shape in itertools.product(KERNELS, [None, (3, 3), (1, 9)]):
         k = KERNELS[name] if shape is None else np.exp2(rng.integers(-60, 1, shape)) * rng.choice([1, -1], shape)
         k = k * 2.0**scale

@@ -129,7 +129,7 @@ def expected(made: Case) -> np.ndarray:
         largest = max([abs(int(fill)), *(abs(int(v)) for v in (made.x.min(), made.x.max()))]) if made.x.size else 0
         work = np.int64 if expect.weight_of(k) * largest < 2**62 and largest < 2**62 else object
     sums = oracle.correlate(made.x, k, flip=made.flip, work=work, **options)
-    return expect.converted(sums if work is not np.int64 else sums.astype(object), result)
+    return expect.converted(sums, result)
 
 
 def answer(made: Case) -> np.ndarray:

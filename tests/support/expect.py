@@ -53,19 +53,20 @@ def _exact(image: np.dtype, x: np.ndarray, k: np.ndarray, fill: Any) -> np.dtype
 
 
 def converted(sums: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Sums (Python integers, float64, complex128) in the dtype: rounded half to even, saturated, NaN to 0."""
+    """Sums (int64, Python integers, float64, complex128) in the dtype: rounded half to even, saturated, NaN to 0."""
     with np.errstate(all="ignore"):
         if sums.dtype == object:
-            if dtype.kind in "iu":
-                low, high = integer_limits(dtype)
-                return np.array([min(max(int(v), low), high) for v in sums.ravel()], dtype).reshape(sums.shape)
-            return sums.astype(np.int64).astype(dtype)
-        if dtype.kind in "iu":
-            return _rounded(sums, dtype)
-        return sums.astype(dtype)
+            sums = sums.astype(np.int64)  # that they fit is a rule of its own
+        if dtype.kind not in "iu":
+            return sums.astype(dtype)
+        if sums.dtype.kind == "f" and not (np.abs(sums) < 2.0**53).all():
+            return _one_by_one(sums, dtype)
+        low, high = integer_limits(dtype)
+        whole = np.rint(sums).astype(np.int64) if sums.dtype.kind == "f" else sums
+        return np.clip(whole, max(low, -BITS_64), min(high, BITS_64 - 1)).astype(dtype)
 
 
-def _rounded(sums: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _one_by_one(sums: np.ndarray, dtype: np.dtype) -> np.ndarray:
     low, high = integer_limits(dtype)
     values = [0 if np.isnan(v) else low if v <= low else high if v >= high else int(np.rint(v)) for v in sums.ravel()]
     return np.array(values, dtype).reshape(sums.shape)

@@ -1,4 +1,4 @@
-"""Real-valued images and kernels that strain rounding: mixed magnitudes, denormals, cancellation; and what bounds allow."""
+"""Real images and kernels that strain rounding: mixed magnitudes, denormals, cancellation; and what bounds allow."""
 
 from __future__ import annotations
 
