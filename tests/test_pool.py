@@ -87,7 +87,7 @@ def test_a_call_does_not_wait_for_the_call_of_another_thread() -> None:
     turns, long_done = turns_of(1e-3), threading.Event()
 
     def long_call() -> None:
-        counted(1500, 2, turns)  # 0.75 s and more
+        counted(600, 2, turns)  # 0.3 s and more
         long_done.set()
 
     other = threading.Thread(target=long_call)

@@ -41,7 +41,7 @@ def program(body: str, timeout: float = 60, **environment: str) -> str:
         text=True,
         timeout=timeout,
         cwd=Path(__file__).parents[1],
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))} | environment,
     )
     assert not child.stderr, child.stderr
     assert child.returncode == 0
@@ -70,7 +70,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def seconds_to_answer_ctrl_c(call: Callable[[], object], counts: np.ndarray, attempts: int = 5) -> float:
+def seconds_to_answer_ctrl_c(call: Callable[[], object], counts: np.ndarray, attempts: int = 3) -> float:
     """Interrupt a long call that counts its units; the shortest time. Once it is left, nobody may go on counting."""
     times = []
     for _ in range(attempts):

@@ -12,10 +12,10 @@ import ctypes
 import operator
 import os
 import signal
-import sys
 import threading
 import time
 from functools import lru_cache
+from platform import system
 from typing import Any
 
 from ..errors import ArgumentError, ArgumentTypeError
@@ -93,8 +93,9 @@ def _default_threads() -> int:
 
 def platform() -> Platform:
     """What this operating system has."""
-    known = {"linux": Platform.LINUX, "darwin": Platform.MACOS}
-    return known.get(sys.platform, Platform.ALONE)
+    if os.name != "posix":
+        return Platform.ALONE
+    return Platform.LINUX if system() == "Linux" else Platform.POSIX
 
 
 def available() -> bool:

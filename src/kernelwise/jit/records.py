@@ -36,11 +36,11 @@ FINISHED, PAUSED, NO_MEMORY = 0, 1, 2  # what `run` returns
 
 
 class Platform(Enum):
-    """What the operating system has; the value is the number of its monotonic clock."""
+    """What the operating system has."""
 
-    LINUX = 1
-    MACOS = 6
-    ALONE = 0  # no POSIX threads: calls run on one thread
+    LINUX = "POSIX threads, and a say in where they run"
+    POSIX = "POSIX threads"
+    ALONE = "neither: calls run on one thread"
 
     @property
     def symbols(self) -> tuple[str, ...]:

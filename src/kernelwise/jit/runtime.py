@@ -10,6 +10,8 @@ record knows how far it is, and calling `run` again goes on from there.
 
 from __future__ import annotations
 
+import time
+
 from . import handover
 from .ir import Module
 from .records import JOB, LINE, NO_MEMORY, Platform
@@ -130,9 +132,9 @@ def _emit_now(module: Module, platform: Platform) -> None:
     if platform is Platform.ALONE:
         fn.ret(fn.call("GetTickCount64", I64, []) * 1_000_000)
         return
-    time = fn.stack(16, 8)
-    fn.call("clock_gettime", I32, [fn.constant(I32, platform.value), time])
-    fn.ret(fn.load(I64, time) * 1_000_000_000 + fn.load(I64, time + 8))
+    now = fn.stack(16, 8)
+    fn.call("clock_gettime", I32, [fn.constant(I32, time.CLOCK_MONOTONIC), now])
+    fn.ret(fn.load(I64, now) * 1_000_000_000 + fn.load(I64, now + 8))
 
 
 def _emit_tick(module: Module) -> None:
