@@ -26,14 +26,16 @@ html_show_sphinx = False
 html_copy_source = False
 
 
-def list_of_arguments(lines: list[str]) -> list[str]:
-    """Our `Parameters` are lines of `name : what it is`, up to a blank line; make them a definition list."""
-    if "Parameters" not in lines:
-        return lines
-    head = lines.index("Parameters")
-    end = lines.index("", head) if "" in lines[head:] else len(lines)
-    items = [re.sub(r"^(\w+(?:, \w+)*) : ", r"`\1`\n    ", line) for line in lines[head + 2 : end]]
-    return [*lines[:head], *"\n".join(items).split("\n"), *lines[end:]]
+def definition_lists(lines: list[str]) -> list[str]:
+    """Under `Parameters` and `Attributes` stand lines of `name : what it is`, up to a blank one: definition lists."""
+    text = "\n".join([*lines, ""])
+    for heading in ("Parameters", "Attributes"):
+        head, found, rest = text.partition(f"{heading}\n{'-' * len(heading)}\n")
+        if found:
+            items, _, tail = rest.partition("\n\n")
+            items = re.sub(r"^(\w+(?:, \w+)*) : ", r"`\1`\n    ", items, flags=re.MULTILINE)
+            text = f"{head}**{heading}**\n\n{items}\n\n{tail}"
+    return text.split("\n")
 
 
 def plain_asterisks(line: str) -> str:
@@ -47,7 +49,7 @@ def plain_asterisks(line: str) -> str:
 
 def read_docstring(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
     """Docstrings are written to be read as they are, by `help()`; this makes of them what Sphinx reads."""
-    lines[:] = [plain_asterisks(line) for line in list_of_arguments(lines)]
+    lines[:] = definition_lists([plain_asterisks(line) for line in lines])
 
 
 def setup(app: Sphinx) -> None:

@@ -45,7 +45,7 @@ def corr2d(X: Any, K: Any) -> np.ndarray:
 
     >>> corr2d([[0, 1, 2], [3, 4, 5], [6, 7, 8]], [[0, 1], [2, 3]])
     array([[19, 25],
-           [37, 43]], dtype=int32)
+           [37, 43]])
     """
     kernel = as_kernel(K)
     if kernel.ndim != 2:
@@ -100,7 +100,7 @@ def correlate(
     Raises ArgumentError or ArgumentTypeError naming the argument; RangeError where an exact sum may exceed 64 bits.
 
     >>> correlate([0, 0, 1, 1], [-1, 1])
-    array([0, 0, 1, 0], dtype=int32)
+    array([0, 0, 1, 0])
     """
     if stride is ONE and dilation is ONE and axes is None and anchor is None and type(x) is np.ndarray:
         try:
@@ -142,7 +142,7 @@ def convolve(
     The arguments are those of `correlate`; `anchor` names a tap of the kernel as it is given. Nothing is conjugated.
 
     >>> convolve([0, 0, 1, 0], [1, 2, 3], mode="full", border="constant")
-    array([0, 0, 1, 2, 3, 0], dtype=int32)
+    array([0, 0, 1, 2, 3, 0])
     """
     return _correlate(x, k, True, method, out, threads, mode, border, fill, anchor, stride, dilation, axes, nan, dtype)
 

@@ -22,11 +22,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     was there before is untouched. A link is followed; an existing file keeps its permissions.
     Raises ImageError when the place cannot be written, and whatever the block raises.
 
-    >>> import os, tempfile
-    >>> name = os.path.join(tempfile.mkdtemp(), "note.bin")
+    >>> import tempfile
+    >>> name = Path(tempfile.mkdtemp(), "note.bin")
     >>> with replacing(name) as stream:
     ...     _ = stream.write(b"whole")
-    >>> open(name, "rb").read()
+    >>> name.read_bytes()
     b'whole'
     """
     target = Path(os.path.realpath(path))
