@@ -29,6 +29,7 @@ from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_fu
 NAME = "direct"
 MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
 MOST_SCALED = 4  # a column that is folded, compared with its base
+FEW_TAPS = 4  # up to here memory is the limit, and four vectors side by side keep it busy
 TALLEST_UNROLLED = 16  # kernel rows in the table form
 
 Columns = list[tuple[np.ndarray, list[tuple[int, float]]]]
@@ -40,7 +41,9 @@ def propose(request: Request) -> Proposal:
     planes, tall, across = weights.shape
     count = int(np.count_nonzero(weights))
     rows, wide = block(request.target, sharing=tall > 1)
-    if not request.changing and count * rows * wide <= MOST_BAKED:
+    if tall == 1 and count <= FEW_TAPS:
+        wide = min(wide, FEW_TAPS)
+    if not request.changing and count * (rows if tall > 1 else 1) * wide <= MOST_BAKED:
         spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
         groups = proportional_columns(weights)
         work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
@@ -57,8 +60,8 @@ def propose(request: Request) -> Proposal:
         loads = conversions(spec, planes * across)
         why = f"{count} taps, weights in a table"
         return Proposal(spec, table(spec, weights), float(math.prod(spec.taps)), loads, why)
-    rows, wide = block(request.target, sharing=False)
-    spec = replace(base_spec(request, NAME, "long", rows, wide), masked=masked)
+    _, wide = block(request.target, sharing=False)
+    spec = replace(base_spec(request, NAME, "long", 1, wide), masked=masked)
     loads = conversions(spec, planes * across)
     why = f"{count} taps, weights in a table, row by row"
     return Proposal(spec, table(spec, weights), 2.0 * weights.size, loads, why)
@@ -91,17 +94,30 @@ def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None
 
 
 def _baked(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
-    rows, outs, n, _, _ = fn.args
-    lanes = fn.target.lanes(spec.sums.bytes)
+    rows, outs, _, _, _ = fn.args
     weights = spec.array().reshape(spec.taps)
-    groups = proportional_columns(weights)
-    needed = [(a, s) for a, s in product(range(spec.taps[0]), range(spec.slots)) if _meets(weights, spec, a, s)]
-    pixels = {key: fn.load(PTR, rows + 8 * (key[0] * spec.slots + key[1])) for key in needed}
+    planes, tall, _ = spec.taps
+    if tall == 1:  # no row of pixels serves two rows of the result: one after the other
+        with fn.loop(0, spec.rows) as r:
+            lines = {(a, 0): fn.load(PTR, rows + r * 8 + 8 * a * spec.slots) for a in range(planes)}
+            _baked_block(fn, replace(spec, rows=1), wide, stream, lines, [fn.load(PTR, outs + r * 8)])
+        return
+    needed = [(a, s) for a, s in product(range(planes), range(spec.slots)) if _meets(weights, spec, a, s)]
+    lines = {(a, s): fn.load(PTR, rows + 8 * (a * spec.slots + s)) for a, s in needed}
     results = [fn.load(PTR, outs + 8 * r) for r in range(spec.rows)]
+    _baked_block(fn, spec, wide, stream, lines, results)
+
+
+def _baked_block(
+    fn: Function, spec: Spec, wide: int, stream: bool, lines: dict[tuple[int, int], Value], results: list[Value]
+) -> None:
+    """A block of rows of the result from lines of pixels, by (plane, slot)."""
+    n, lanes = fn.args[2], fn.target.lanes(spec.sums.bytes)
+    groups = proportional_columns(spec.array().reshape(spec.taps))
     with columns(fn, n, lanes * wide) as x:
         sums: list[list[Value | None]] = [[None] * wide for _ in range(spec.rows)]
-        for a, s in needed:
-            row = pixels[a, s] + x * spec.image.bytes
+        for (a, s), line in lines.items():
+            row = line + x * spec.image.bytes
             for (base, members), c in product(groups, range(wide)):
                 meeting = [(r, base[a, i]) for r, i in spec.uses[s] if base[a, i] != 0]
                 if not meeting:

@@ -146,10 +146,13 @@ class Proposal(NamedTuple):
 
 
 def block(target: Target, sharing: bool) -> tuple[int, int]:
-    """(rows, vectors side by side) of sums that fit the registers; ``sharing``: rows of pixels feed several of them."""
+    """(rows, vectors side by side) of a block whose sums fit the registers.
+
+    ``sharing``: rows of pixels feed several rows of sums; otherwise the rows are done one after the other.
+    """
     many = target.registers >= 32
     if not sharing:
-        return 1, 8 if many else 4
+        return 8, 8 if many else 4
     return (8, 2) if many else (4, 2)
 
 

@@ -42,6 +42,7 @@ FIELDS = (
     *("at_rows", "at_outs", "at_source", "at_tile", "at_spare", "at_dense", "dense_pitch", "at_temp"),
 )
 Blocks = Callable[[Value, Value, int, Value], None]  # (first column, stop, from the tile?, body)
+COPY_BYTES = 32  # a piece of a staged row
 MISSING = -(2**62)  # the byte offset of a plane or row that lies outside
 BODY_TYPES = (PTR, PTR, I64, PTR, PTR)
 
@@ -215,7 +216,7 @@ def _emit_stage(module: Module, pixel_bytes: int) -> None:
                 fn.store(wide_fill, line + c * pixel_bytes)
         with fn.when(pixels.differs(fn.null())):
             start = fn.load(I64, column_map + copy * 8)
-            _copy(fn, pixel, lanes, pixels + start * pixel_bytes, line + copy * pixel_bytes, copy_stop - copy)
+            _copy(fn, pixel, pixels + start * pixel_bytes, line + copy * pixel_bytes, copy_stop - copy)
             for begin, end in ((fn.index(0), copy), (copy_stop, width)):
                 with fn.loop(begin, end) as c:
                     column = fn.load(I64, column_map + c * 8)
@@ -223,13 +224,16 @@ def _emit_stage(module: Module, pixel_bytes: int) -> None:
                     fn.store(fn.select(column < 0, fill, value), line + c * pixel_bytes)
 
 
-def _copy(fn: Function, pixel: Type, lanes: int, source: Value, target: Value, n: Value) -> None:
-    """n pixels, by whole vectors as far as they go."""
-    whole = n // lanes * lanes
-    with fn.loop(0, whole, lanes) as c:
-        fn.store(fn.load(pixel.of(lanes), source + c * pixel.bytes), target + c * pixel.bytes)
-    with fn.loop(whole, n) as c:
-        fn.store(fn.load(pixel, source + c * pixel.bytes), target + c * pixel.bytes)
+def _copy(fn: Function, pixel: Type, source: Value, target: Value, n: Value) -> None:
+    """n pixels, in pieces of COPY_BYTES, the last one moved back so that it ends at n; fewer than a piece singly."""
+    piece = COPY_BYTES // pixel.bytes
+    with fn.when(n >= piece):
+        with fn.loop(0, n, piece) as c:
+            at = c.minimum(n - piece) * pixel.bytes
+            fn.store(fn.load(pixel.of(piece), source + at), target + at)
+    with fn.when(n < piece):
+        with fn.loop(0, n) as c:
+            fn.store(fn.load(pixel, source + c * pixel.bytes), target + c * pixel.bytes)
 
 
 def _emit_pick(module: Module) -> None:
