@@ -72,14 +72,14 @@ def _time(seconds: float) -> str:
     return f"{seconds * scale:.3g} {unit}"
 
 
-def choose(problem: Problem, method: str = "auto", *, changing: bool = False) -> Plan:
+def choose(problem: Problem, method: str = "auto", *, changing: bool = False, target: Target | None = None) -> Plan:
     """The plan for a problem; ``method`` overrides the choice, or raises if that algorithm cannot do it.
 
     ``changing``: the weights are those of a layer, and others will follow. The plan then depends on where they are
-    zero, but not on their values.
+    zero, but not on their values. ``target``: the machine to write code for; None is the one in use.
     """
     one_of("method", method, METHODS)
-    return _choose(problem, method, current_target(), changing)
+    return _choose(problem, method, target or current_target(), changing)
 
 
 def forget() -> None:

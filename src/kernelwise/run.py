@@ -42,7 +42,7 @@ def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.n
             out[band.where] = pieces.by_reference(band.problem, x[band.source])
     else:
         apply = partial(_apply, plan=plan, threads=threads)
-        count = partial(_count, whole=plan.problem, threads=threads)
+        count = partial(_count, whole=plan, threads=threads)
         for band in bands(plan.problem):
             out[band.where] = pieces.by_parts(band.problem, band.take(x), plan.parts, apply, count)
     return out
@@ -79,9 +79,9 @@ def _apply(problem: Problem, proposal: Proposal, image: np.ndarray, *, plan: Pla
     return out
 
 
-def _count(problem: Problem, image: np.ndarray, *, whole: Problem, threads: int | None) -> np.ndarray:
+def _count(problem: Problem, image: np.ndarray, *, whole: Plan, threads: int | None) -> np.ndarray:
     """An exact count by generated code, planned for the whole image."""
-    plan = replace(choose(pieces.counting(whole)), problem=problem)
+    plan = replace(choose(pieces.counting(whole.problem), target=whole.target), problem=problem)
     return run(plan, image, np.empty(problem.result_shape, problem.result), threads)
 
 
