@@ -1,6 +1,6 @@
 """Cases, each drawn from two numbers: a recipe (see recipes.py) with a shape, a border, a layout in memory.
 
-To run one again:  python -m support.cases SEED NUMBER  in the folder tests
+To run one again:  python -m support.cases SEED NUMBER  in the folder tests; with a third number, all up to there.
 """
 
 from __future__ import annotations
@@ -190,6 +190,12 @@ def check(seed: int, number: int) -> float:
     return float(np.mean(got == 0)) if got.size else 0.0
 
 
+def main(seed: int, first: int, stop: int | None = None) -> None:
+    if stop is None:
+        print(case(seed, first))
+    zeros = [check(seed, number) for number in range(first, stop or first + 1)]
+    print(f"{len(zeros)} right, {np.mean(zeros):.0%} zeros")
+
+
 if __name__ == "__main__":
-    print(case(*map(int, sys.argv[1:3])))
-    print(f"right; {check(*map(int, sys.argv[1:3])):.0%} zeros")
+    main(*map(int, sys.argv[1:4]))

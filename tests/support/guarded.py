@@ -136,7 +136,7 @@ def _run(
     if 0 in problem.result_shape:
         return False
     try:
-        chosen = plan._choose(problem, method, named(guard.target), False)
+        chosen = plan.choose(problem, method, target=named(guard.target))
     except ArgumentError:
         return False
     rows = len(shape) - (3 if "axes" in options else 2)
