@@ -20,7 +20,7 @@ from .routine import current_target
 WIDEST = 8  # vectors in a row of a tile
 B_TILE = 1 << 15  # bytes; a tile takes more images only while its part of b is smaller
 A_GROUP = 1 << 18  # bytes that the tiles of one group of a's channels may take: the second-level cache
-UNIT_WORK = 1 << 19  # vector multiply-adds in a unit: about 0.1 ms, so that sharing them out pays
+UNIT_WORK = 1 << 18  # vector multiply-adds in a unit: well over 50 us, so that sharing them out pays
 COPYING = 4  # multiply-adds that copying a vector into a tile takes as long as
 MOST_PARTS, MOST_UNITS = 256, 1024
 PARTIAL_BYTES = 16 << 20  # what the sums of all parts may take, before they are added up
@@ -81,21 +81,21 @@ def _planned(
     lanes = target.lanes(sums.bytes)
     vectors = min(WIDEST, 1 << (-(-a_shape[3] // lanes) - 1).bit_length())
     height = min(a_shape[2], CHAIN // vectors)
-    block = choose_block(a_shape[1], taps, height, target.vector_bytes, target.registers)
-    spec = LagSpec(a, b, sums, taps, vectors, lanes, block)
+    spec = LagSpec(a, b, sums, taps, vectors, lanes, choose_block(a_shape[1], taps, height, target))
     return spec, _cut(spec, a_shape, b_shape)
 
 
-def choose_block(channels: int, taps: tuple[int, int], height: int, vector_bytes: int, registers: int) -> Block:
+def choose_block(channels: int, taps: tuple[int, int], height: int, target: Target) -> Block:
     """The block of sums with the least estimated time for each useful multiply-add."""
-    return min(_blocks(channels, taps, height, registers), key=lambda b: _cost(b, channels, taps, vector_bytes))
+    return min(_blocks(channels, taps, height, target), key=lambda b: _cost(b, channels, taps, target.vector_bytes))
 
 
-def _blocks(channels: int, taps: tuple[int, int], height: int, registers: int) -> Iterator[Block]:
-    """Those that fit the registers: the sums, the vectors of a that are in use, and one of b."""
+def _blocks(channels: int, taps: tuple[int, int], height: int, target: Target) -> Iterator[Block]:
+    """Those that fit the registers: the sums, the vectors of a that are in use, and a few for b and for products."""
+    room = target.registers - (3 if target.fused else 4)
     sizes = (range(1, min(n, most) + 1) for n, most in ((channels, 8), (taps[0], 8), (taps[1], 16)))
     for steps, o, r, c in product((1, 2, 4), *sizes):
-        if o * r * c + o * steps + 1 <= registers and (steps == 1 or steps <= height):
+        if o * r * c + o * steps <= room and (steps == 1 or steps <= height):
             yield Block(o, r, c, steps)
 
 
