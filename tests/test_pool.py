@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +133,38 @@ def test_a_signal_handler_may_call_too() -> None:
         print(len(inner))
     """)
     assert int(out) >= 2
+
+
+def test_a_signal_handler_may_call_while_workers_are_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, inner = pool._call, []
+
+    def interrupted(name: str, *words: int) -> int:
+        if name == "pthread_create" and not inner:
+            inner.append(1)
+            assert_once(counted(50, 4))
+        return real(name, *words)
+
+    engine = pool.Engine()
+    monkeypatch.setattr(pool, "_engine", engine)
+    monkeypatch.setattr(pool, "_call", interrupted)
+    assert_once(counted(100, 3))
+    assert (inner, engine.workers) == ([1], 2)
+    engine.stop()
+
+
+def test_a_signal_handler_may_call_while_the_engine_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, interruptions, inner = pool.build, iter([True]), []
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(interruptions, False):
+            inner.append(pool.engine())
+        return real(*arguments)
+
+    monkeypatch.setattr(pool, "_engine", None)
+    monkeypatch.setattr(pool, "build", interrupted)
+    assert pool.engine() is inner[0]
+    assert_once(counted(100, 3))
+    pool.engine().stop()
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")

@@ -138,18 +138,21 @@ class Engine:
         return ctypes.addressof(self._line[name])
 
     def prepare(self, participants: int) -> None:
-        """Have workers for so many participants, or as many as the system gives."""
-        with self._lock:
-            while self.workers < min(participants - 1, self._line["limit"].value):
-                if not self._start(self.workers + 1):
-                    self._line["limit"].value = self.workers
+        """Have workers for so many participants, or as many as the system gives; or leave that to who is at it."""
+        if self._lock.acquire(blocking=False):  # this may be a signal handler in the midst of starting workers
+            try:
+                while self.workers < min(participants - 1, self._line["limit"].value):
+                    self._start(self.workers + 1)
+            finally:
+                self._lock.release()
 
-    def _start(self, number: int) -> bool:
+    def _start(self, number: int) -> None:
         worker = self.block + WORKERS + number * WORKER_BYTES
         for i, value in enumerate((self.block, number)):  # the first fields of WORKER
             ctypes.c_int64.from_address(worker + 8 * i).value = value
         _call("pthread_mutex_init", worker + MUTEX, 0)
         _call("pthread_cond_init", worker + CONDITION, 0)
+        self._line["workers"].value = number  # from here on its place is taken, whatever may interrupt this
         handle = ctypes.c_void_p()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)  # a thread inherits the mask
         try:
@@ -157,10 +160,9 @@ class Engine:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if failed:
-            return False
-        _call("pthread_detach", handle.value or 0)
-        self._line["workers"].value = number
-        return True
+            self._line["workers"].value = self._line["limit"].value = number - 1
+        else:
+            _call("pthread_detach", handle.value or 0)
 
     def stop(self) -> None:
         """Send the workers home and wait for them, but not long. Calls made from now on run alone."""
@@ -202,7 +204,7 @@ def _call(name: str, *words: int) -> int:
 # ---- the one engine of the process
 
 _engine: Engine | None = None
-_engine_lock = threading.Lock()
+_engine_lock = threading.RLock()
 
 
 def engine() -> Engine:
@@ -211,7 +213,8 @@ def engine() -> Engine:
     if _engine is None:
         with _engine_lock:
             if _engine is None:
-                _engine = Engine()
+                made = Engine()
+                _engine = _engine or made  # a signal handler may have been quicker
     return _engine
 
 
@@ -240,7 +243,7 @@ def run(routine: int, args: int, scratch_bytes: int, units: int, threads: int) -
 
 def _after_fork() -> None:
     global _engine_lock
-    _engine_lock = threading.Lock()
+    _engine_lock = threading.RLock()
     _default_threads.cache_clear()
     if _engine is not None:
         _engine.reset()
