@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .PHONY: help tour test test-long bench lint docs clean
 .DELETE_ON_ERROR:
@@ -12,7 +13,7 @@ help:
 	@echo "make tour       see what kernelwise does"
 	@echo "make test       the tests (PYTEST_ARGS=... is passed on to pytest)"
 	@echo "make test-long  the tests that take minutes"
-	@echo "make bench      speed beside OpenCV, SciPy, scikit-image and PyTorch"
+	@echo "make bench      speed beside OpenCV, SciPy, scikit-image and PyTorch (BENCH_ARGS=--full for all)"
 	@echo "make lint       style and types"
 	@echo "make docs       the pages, into docs/_build/html"
 	@echo "make clean      remove everything that make made"
@@ -28,7 +29,7 @@ test-long: .venv/test/installed
 	@.venv/test/bin/python -m pytest -q -m long --timeout 3600 $(PYTEST_ARGS)
 
 bench: .venv/bench/installed
-	@.venv/bench/bin/kernelwise bench
+	@.venv/bench/bin/kernelwise bench $(BENCH_ARGS)
 
 lint: .venv/lint/installed
 	@PATH="$(CURDIR)/.venv/lint/bin:$$PATH"; status=0; \
