@@ -14,7 +14,7 @@ from ..layers.bank import correlate_bank
 from ..problem import Axis, per_axis, whole_number
 from .learned import LearnedKernel
 from .quadratic import Bowl
-from .sums import Pair, gather
+from .sums import Pair, Sums, gather
 
 MOST_TAPS = 4096  # the Gram matrix of so many takes 128 MB
 MOST_STEPS = 10**9
@@ -78,15 +78,15 @@ def learn_kernel(
     rate = _rate(learning_rate)
     if not isinstance(bias, (bool, np.bool_)):
         raise ArgumentTypeError(f"`bias` must be True or False (got {bias!r})")
-    k = _start(start, (h, w), whole_number("seed", seed, 0, 2**128))
+    k = _start(start, (h, w), whole_number("seed", seed, 0, 2**128)).ravel()
     threads = check_threads(threads)
 
-    bowl = _bowl(x, y, (h, w), bool(bias), threads)
+    sums = _sums(x, y, (h, w), bool(bias), threads)
+    bowl = Bowl(sums, np.append(k, 0.0) if bias else k)
     rate = bowl.best_rate(steps) if rate is None else rate
-    k = np.append(k.ravel(), 0.0) if bias else k.ravel()
     least = _loss(x, y, bowl.lowest, (h, w), threads)
-    first = bowl.height(k)
-    k, heights = _descend(bowl, k, rate, steps)
+    first = bowl.height(bowl.start)
+    k, heights = _descend(bowl, rate, steps)
     height = bowl.height(k)
     return LearnedKernel(
         kernel=k[: h * w].reshape(h, w),
@@ -100,9 +100,9 @@ def learn_kernel(
     )
 
 
-def _descend(bowl: Bowl, k: np.ndarray, rate: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def _descend(bowl: Bowl, rate: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """The kernel after ``steps`` steps, or after the last one that did not overflow; and the height before each."""
-    heights = np.empty(steps)
+    k, heights = bowl.start, np.empty(steps)
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(steps):
             following = k - rate * bowl.gradient(k)
@@ -113,7 +113,7 @@ def _descend(bowl: Bowl, k: np.ndarray, rate: float, steps: int) -> tuple[np.nda
     return k, heights
 
 
-def _bowl(x: np.ndarray, y: np.ndarray, size: Pair, bias: bool, threads: int | None) -> Bowl:
+def _sums(x: np.ndarray, y: np.ndarray, size: Pair, bias: bool, threads: int | None) -> Sums:
     with np.errstate(over="ignore", invalid="ignore"):
         sums = gather(x, y, size, bias, threads)
     for name, products in (("before", np.diag(sums.gram)), ("after", sums.total)):
@@ -121,7 +121,7 @@ def _bowl(x: np.ndarray, y: np.ndarray, size: Pair, bias: bool, threads: int | N
             raise ArgumentError(
                 f"`{name}` must be finite, and its squares too (got an image with NaN, infinity or more)"
             )
-    return Bowl(sums)
+    return sums
 
 
 def _loss(x: np.ndarray, y: np.ndarray, k: np.ndarray, size: Pair, threads: int | None) -> float:

@@ -14,9 +14,14 @@ TRUSTED = 1e-13  # eigenvalues below this share of the largest one are rounding
 
 @dataclass(frozen=True)
 class Bowl:
-    """loss(k) = k' G k - 2 k' r + t, with G = Q diag(curvatures) Q'; its lowest point is where least squares leads."""
+    """loss(k) = k' G k - 2 k' r + t, seen from ``start``.
+
+    G = Q diag(curvatures) Q'. Along the directions Q the bowl falls like so many parabolas, each for itself; along
+    those that the images do not show it is flat, and descent never moves.
+    """
 
     sums: Sums
+    start: np.ndarray  # (p,)
 
     @cached_property
     def _eigen(self) -> tuple[np.ndarray, np.ndarray]:
@@ -42,24 +47,29 @@ class Bowl:
         return self.steepest / float(self.curvatures[0]) if self.known.all() else np.inf
 
     @cached_property
+    def _directions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of those that show: (curvatures, vectors as rows)."""
+        return self.curvatures[self.known], np.ascontiguousarray(self._eigen[1][:, self.known].T)
+
+    @cached_property
     def lowest(self) -> np.ndarray:
-        """The kernel of the least loss; of several, the shortest."""
-        _, vectors = self._eigen
-        along = vectors.T @ self.sums.right
-        return vectors @ np.divide(along, self.curvatures, out=np.zeros_like(along), where=self.known)
+        """Where descent leads: a kernel of the least loss; of several, the one nearest to the start."""
+        c, along = self._directions
+        return self.start - along.T @ (along @ self.gradient(self.start) / (2 * c))
 
     def gradient(self, k: np.ndarray) -> np.ndarray:
         return 2.0 * (self.sums.gram @ k - self.sums.right)
 
     def height(self, k: np.ndarray) -> float:
         """loss(k) - loss(lowest), without the cancellation that taking the difference would bring."""
-        away = k - self.lowest
-        return float(max(0.0, away @ (self.sums.gram @ away + self._slope)))
+        c, along = self._directions
+        away = along @ (k - self.lowest)
+        return float(max(0.0, away @ (c * away + self._slope)))
 
     @cached_property
     def _slope(self) -> np.ndarray:
-        """The gradient at the lowest point: what rounding leaves of 0."""
-        return self.gradient(self.lowest)
+        """The gradient at the lowest point, along the directions: what rounding leaves of 0."""
+        return self._directions[1] @ self.gradient(self.lowest)
 
     def best_rate(self, steps: int) -> float:
         """The learning rate whose worst result after ``steps`` steps is best, over all starts equally far from the end.
@@ -68,7 +78,7 @@ class Bowl:
         diverge; 1 / (2 * steepest) takes the steepest direction to its end at once, and every rate between the two
         gains on the flat directions what it loses on the steep one. 0 where there is nothing to descend.
         """
-        c = self.curvatures[self.known]
+        c, _ = self._directions
         if c.size == 0:
             return 0.0
         low, high = 0.5, 1 - 1e-6  # in units of 1 / steepest
