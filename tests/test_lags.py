@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import kernelwise
 from kernelwise.algorithms import lag_sums as sums
 from kernelwise.algorithms.lag_sums import choose_block, lag_sums
 from kernelwise.algorithms.lags import CHAIN, Block, LagSpec, emit
@@ -172,6 +173,15 @@ def test_float64_sums_agree_with_the_definition(rng: np.random.Generator) -> Non
     exact = by_definition(a, b, (5, 3), (0, 0))
     bound = 5000 * 2.0**-53 * lag_sums(np.abs(a), np.abs(b), (5, 3))
     assert (np.abs(lag_sums(a, b, (5, 3)) - exact) <= bound).all()
+
+
+def test_clearing_the_cache_forgets_plans_and_code_and_changes_no_result(rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(2, 3, 9, 21)), rng.normal(size=(2, 2, 10, 23))
+    before = lag_sums(a, b, (2, 3))
+    assert sums._planned.cache_info().currsize and sums._code.cache_info().currsize
+    kernelwise.clear_cache()
+    assert not sums._planned.cache_info().currsize and not sums._code.cache_info().currsize
+    assert np.array_equal(lag_sums(a, b, (2, 3)), before)
 
 
 # ---------------------------------------------------------------- the generated code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import correlation, plan
-from .algorithms import layout, routine
+from .algorithms import lag_sums, layout, routine
 from .jit.compile import disk_cache
 
 
@@ -20,6 +20,7 @@ def clear_cache(disk: bool = False) -> None:
     plan.forget()
     layout.layout.cache_clear()
     routine.clear()
+    lag_sums.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):
         stencils.clear_cache()
     if disk:

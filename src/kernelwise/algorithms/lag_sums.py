@@ -118,6 +118,12 @@ def _code(spec: LagSpec, target: Target) -> Code:
     return build(spec, lambda: emit(spec, target), target)
 
 
+def forget() -> None:
+    """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
+    _planned.cache_clear()
+    _code.cache_clear()
+
+
 # ---------------------------------------------------------------- the cut
 
 
