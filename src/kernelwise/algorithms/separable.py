@@ -23,6 +23,7 @@ Size = TypeVar("Size", int, Value)
 NAME = "separable"
 ALIGN = 64
 MOST_TERMS = 2
+LONG = 11  # taps on one axis from which the compiler runs out of registers when left to itself
 LONGEST = 160  # taps on one axis: they are written out
 
 
@@ -131,6 +132,7 @@ def _sum_rows(
     lanes = fn.target.lanes(spec.sums.bytes)
     needed = [s for s, meeting in enumerate(spec.uses) if any(weights[i] != 0 for _, i in meeting)]
     pixels = {s: fn.load(PTR, source + 8 * s) for s in needed}
+    long = len(weights) >= LONG
     with columns(fn, width, lanes * wide) as x:
         sums: list[list[Value | None]] = [[None] * wide for _ in range(spec.rows)]
         for s in needed:
@@ -139,7 +141,8 @@ def _sum_rows(
                 value = load(fn, row + c * lanes * number.bytes, lanes, number, spec.sums)
                 for r, i in spec.uses[s]:
                     if weights[i] != 0:
-                        sums[r][c] = accumulate(fn, sums[r][c], value, weights[i].item())
+                        total = accumulate(fn, sums[r][c], value, weights[i].item())
+                        sums[r][c] = fn.pin(total) if long else total
         target = temp + x * spec.sums.bytes
         for r in range(spec.rows):
             line = target + pitch * r
@@ -184,6 +187,8 @@ def _along(
             other = window.at(start + (last - j) * spec.pitch)
             value = value + other if mirror > 0 else value - other
         total = accumulate(fn, total, value, weight)
+        if len(weights) >= LONG:
+            total = fn.pin(total)
     return total
 
 
@@ -203,8 +208,7 @@ class Window:
             return self._vector(vector)
         if not self.spec.sums.is_float:
             return self._load(element)
-        pair = self._vector(vector), self._vector(vector + 1)
-        return self.fn.shuffle(*pair, range(rest, rest + self.lanes))
+        return self.fn.shuffle(self._vector(vector), self._vector(vector + 1), range(rest, rest + self.lanes))
 
     def _vector(self, index: int) -> Value:
         if index not in self._whole:

@@ -111,6 +111,12 @@ class Function:
         else:
             self.call("llvm.x86.sse2.pause", VOID, [])
 
+    def pin(self, value: Value) -> Value:
+        """The same value, computed here and now: where the compiler may put sums off, it runs out of registers."""
+        register = {"avx512": "v", "neon": "w"}.get(self.target.name, "x")
+        kind = value.type.text
+        return self.emit(value.type, f'call {kind} asm sideeffect "", "={register},0"({value.typed})')
+
     # ---- arithmetic
 
     def fma(self, a: Value, b: Value | Number, c: Value) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import llvmlite.binding as llvm
 
@@ -39,12 +39,12 @@ def _aarch64(cpu: str, features: str, triple: str) -> Target:
     return Target("neon", triple, cpu, features, 16, 32, True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def host_features() -> frozenset[str]:
     return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
 
 
-@lru_cache(maxsize=None)
+@cache
 def named(name: str) -> Target:
     """The target of that name. x86: 'avx512', 'avx2', 'sse'; AArch64: 'neon'; 'host' is the best this CPU has.
 
@@ -67,7 +67,7 @@ def _host() -> Target:
     return _x86(available()[0], cpu, features)
 
 
-@lru_cache(maxsize=None)
+@cache
 def available() -> tuple[str, ...]:
     """Names of the targets whose code this CPU can run, best first."""
     if platform.machine().lower() in ("aarch64", "arm64"):
