@@ -18,7 +18,7 @@ from .sums import Pair, Sums, gather
 
 MOST_TAPS = 4096  # the Gram matrix of so many takes 128 MB
 MOST_STEPS = 10**9
-BAND = 1 << 22  # pixels whose error is looked at together
+BAND = 1 << 20  # pixels whose error is looked at together
 ARRIVED = 0.99  # of the way along every direction
 
 
@@ -135,8 +135,10 @@ def _loss(x: np.ndarray, y: np.ndarray, k: np.ndarray, size: Pair, threads: int 
             wanted = y[n, top : top + rows]
             image = x[n : n + 1, np.newaxis, top : top + len(wanted) + h - 1]
             axes = (Axis(image.shape[2], h, 0, 1, 1, len(wanted)), Axis(image.shape[3], w, 0, 1, 1, wanted.shape[1]))
-            error = correlate_bank(image, taps, axes, np.dtype(np.float64), threads)[0, 0] + b - wanted
-            total += float(np.square(error).sum())
+            error = correlate_bank(image, taps, axes, np.dtype(np.float64), threads)[0, 0]
+            error += b
+            error -= wanted
+            total += float(np.square(error, out=error).sum())
     return total
 
 
