@@ -29,6 +29,7 @@ from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_fu
 NAME = "direct"
 MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
 MOST_SCALED = 4  # a column that is folded, compared with its base
+WORTH_BAKING = 0.8  # of the taps: multiply-adds left by folding and by zeros; with more, a table is as fast
 FEW_TAPS = 4  # up to here memory is the limit, and four vectors side by side keep it busy
 TALLEST_UNROLLED = 16  # kernel rows in the table form
 
@@ -43,10 +44,11 @@ def propose(request: Request) -> Proposal:
     rows, wide = block(request.target, sharing=tall > 1)
     if tall == 1 and count <= FEW_TAPS:
         wide = min(wide, FEW_TAPS)
-    if not request.changing and count * (rows if tall > 1 else 1) * wide <= MOST_BAKED:
-        spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
-        groups = proportional_columns(weights)
-        work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
+    spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
+    groups = proportional_columns(weights)
+    work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
+    worth = tall == 1 or not request.sums.is_float or work < WORTH_BAKING * weights.size
+    if worth and not request.changing and count * (rows if tall > 1 else 1) * wide <= MOST_BAKED:
         loads = conversions(spec, planes * sum(len(members) for _, members in groups))
         return Proposal(spec, None, float(work), loads, f"{count} taps, written into the code")
     masked = bool(count < weights.size) and request.sums.is_float

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ..borders import OUTSIDE, source_index
+from ..borders import OUTSIDE, pick, source_index
 from ..problem import Axis, Problem
 
 
@@ -19,17 +19,16 @@ def correlate(problem: Problem, x: np.ndarray) -> np.ndarray:
     exact = problem.image.kind in "biu" and kernel.dtype.kind in "biu"
     work = np.dtype(np.int64) if exact else np.result_type(kernel.dtype, problem.image, np.float64)
     y = np.zeros(problem.result_shape, work)
-    indices = [_tap_indices(axis, problem.border) for axis in problem.geometry]
     for tap in itertools.product(*(range(n) for n in kernel.shape)):
         weight = kernel[tap]
         if weight == 0:
             continue
-        pixels = x
+        pixels = x if x.size else np.zeros(problem.result_shape, x.dtype)
         outside = np.zeros((1,) * x.ndim, bool)
-        for axis, index, a in zip(problem.axes, indices, tap, strict=True):
-            pixels = pixels.take(np.maximum(index[a], 0), axis) if x.size else np.zeros(problem.result_shape, x.dtype)
-            missing = (index[a] == OUTSIDE).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-            outside = outside | missing
+        for axis, geometry, a in zip(problem.axes, problem.geometry, tap, strict=True):
+            places = _places(geometry, a, problem.border)
+            pixels = pick(pixels, axis, places) if x.size else pixels
+            outside = outside | (places == OUTSIDE).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
         pixels = np.where(outside, np.asarray(problem.fill, problem.image), pixels)
         with np.errstate(all="ignore"):
             y += pixels.astype(work) * work.type(weight) if exact else _times(pixels.astype(work), weight)
@@ -43,8 +42,7 @@ def _times(pixels: np.ndarray, weight: np.number) -> np.ndarray:
     return pixels * weight
 
 
-def _tap_indices(axis: Axis, border: str) -> np.ndarray:
-    """[a, p] -> the image index under tap a for output p, or OUTSIDE."""
-    p = np.arange(axis.out, dtype=np.int64) * axis.stride + axis.start
-    a = np.arange(axis.taps, dtype=np.int64) * axis.dilation
-    return source_index(a[:, None] + p[None, :], axis.n, border)
+def _places(axis: Axis, tap: int, border: str) -> np.ndarray:
+    """The place in the image under a tap, or OUTSIDE, for every output."""
+    first = axis.start + tap * axis.dilation
+    return source_index(np.arange(axis.out, dtype=np.int64) * axis.stride + first, axis.n, border)
