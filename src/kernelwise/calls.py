@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .jit import entry, pool
 from .plan import Plan
-from .run import place_directly, prepare, run, worth
+from .run import place_plain, prepare, run, worth
 
 BUILTIN_SECONDS = 60e-6  # jobs below run on one thread, straight from a builtin that checks the arrays itself
 RELEASE_SECONDS = 4e-6  # jobs above let other Python threads run meanwhile
@@ -63,11 +64,10 @@ class Call:
         """Routine and launch for C-contiguous arrays, if generated code can walk them in one go."""
         if 0 in self.result_shape or 0 in self.shape:
             return None
-        x, out = np.empty(self.shape, self.dtype), np.empty(self.result_shape, self.result)  # never touched
-        placed = place_directly(self.plan, x, out)
+        placed = place_plain(self.plan)
         if placed is None or placed.offsets != ((0, 0),):
             return None
-        return prepare(self.plan.parts[0], self.plan, placed, out.nbytes)
+        return prepare(self.plan.parts[0], self.plan, placed, math.prod(self.result_shape) * self.result.itemsize)
 
     def _start(self, x: np.ndarray, out: np.ndarray) -> np.ndarray | None:
         """The same as `bound`, looked at in Python."""

@@ -102,9 +102,10 @@ def correlate(
     >>> correlate([0, 0, 1, 1], [-1, 1])
     array([0, 0, 1, 0])
     """
-    if stride is ONE and dilation is ONE and axes is None and anchor is None and type(x) is np.ndarray:
+    plain = stride is ONE and dilation is ONE and axes is None and anchor is None and type(x) is np.ndarray
+    if plain and (threads is None or type(threads) is int):
         try:
-            taps = k if type(k) is str else (k.tobytes(), k.shape, k.dtype)
+            taps = (k.tobytes(), k.shape, k.dtype) if type(k) is np.ndarray else k
             key = (taps, x.shape, x.dtype, mode, border, fill, nan, method, dtype, threads)
             call = _calls.get(key)
         except (TypeError, AttributeError):

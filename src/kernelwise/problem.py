@@ -223,7 +223,8 @@ def check_kernel(kernel: np.ndarray, ndim: int) -> None:
 def _axes(axes: Any, n: int, ndim: int) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim - n, ndim))
-    found = per_axis("axes", axes if np.ndim(axes) else (axes,), n, -ndim, ndim - 1)
+    given = axes if isinstance(axes, (str, bytes)) or np.ndim(axes) else (axes,)
+    found = per_axis("axes", given, n, -ndim, ndim - 1)
     found = tuple(a % ndim for a in found)
     if len(set(found)) != n:
         raise ArgumentError(f"`axes` must name different axes of `x` (got {axes!r})")
@@ -263,17 +264,25 @@ def _fill(fill: Any, image: np.dtype, border: str, mode: str) -> complex:
     if border != "constant" and mode != "valid" and value != 0:
         raise ArgumentError(f"`fill` goes with border='constant' only (got {fill!r} with border={border!r})")
     if isinstance(value, complex) and image.kind != "c":
-        raise ArgumentTypeError(f"`fill` must be real for an image of {image} (got {fill!r})")
+        if value.imag != 0:
+            raise ArgumentTypeError(f"`fill` must be real for an image of {image} (got {fill!r})")
+        value = value.real
     if image.kind in "biu":
         low, high = integer_range(image)
         real = value.real
-        if not (math.isfinite(real) and real == int(real) and low <= real <= high):
-            raise ArgumentError(
-                f"`fill` must be an integer from {low} to {high} for an image of {image} (got {fill!r})"
-            )
+        if not ((isinstance(real, int) or real.is_integer()) and low <= real <= high):
+            allowed = f"an integer from {low} to {high} for an image of {image}"
+            raise ArgumentError(f"`fill` must be {allowed} (got {fill!r})")
         return int(real)
+    try:
+        number = complex(value)
+    except OverflowError:  # an integer beyond every float
+        number = complex(math.inf)
     with np.errstate(over="ignore"):
-        return np.asarray(value).astype(image).item()
+        stored = (np.complex128(number) if image.kind == "c" else np.float64(number.real)).astype(image)
+    if not np.isfinite(stored) and (isinstance(value, int) or np.isfinite(value)):
+        raise ArgumentError(f"`fill` must be within the range of {image} (got {fill!r})")
+    return stored.item() + 0  # a zero has no sign: equal problems are solved alike
 
 
 def _check_omit(kernel: np.ndarray) -> None:

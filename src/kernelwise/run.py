@@ -7,6 +7,7 @@ worked on, and its result converted into its place.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -50,15 +51,29 @@ def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.n
 
 def place_directly(plan: Plan, x: np.ndarray, out: np.ndarray) -> Placed | None:
     """The walk over these very arrays, if generated code can read and write them as they lie."""
+    if not (x.flags.aligned and x.dtype.isnative and out.flags.aligned and out.dtype.isnative):
+        return None
+    return _place(plan, x.strides, out.strides)
+
+
+def place_plain(plan: Plan) -> Placed | None:
+    """The walk over C-contiguous arrays, if generated code can read and write such."""
+    problem = plan.problem
+    x_strides, out_strides = (
+        tuple(dtype.itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        for shape, dtype in ((problem.shape, problem.image), (problem.result_shape, problem.result))
+    )
+    return _place(plan, x_strides, out_strides)
+
+
+def _place(plan: Plan, x_strides: tuple[int, ...], out_strides: tuple[int, ...]) -> Placed | None:
     problem = plan.problem
     if len(plan.parts) != 1 or problem.nan == "omit" or not _listable(problem):
         return None
-    if not (x.flags.aligned and x.dtype.isnative and out.flags.aligned and out.dtype.isnative):
-        return None
     sizes = native_image(problem).itemsize, native_dtype(problem).itemsize
-    if (x.itemsize, out.itemsize) != tuple(size * pairs(problem) for size in sizes):
+    if (problem.image.itemsize, problem.result.itemsize) != tuple(size * pairs(problem) for size in sizes):
         return None
-    return place(problem, x.strides, out.strides, sizes)
+    return place(problem, x_strides, out_strides, sizes)
 
 
 def _listable(problem: Problem) -> bool:

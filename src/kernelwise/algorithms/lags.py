@@ -15,7 +15,8 @@ before the arithmetic begins, nothing outside the arrays is read, and no image i
             for p + r = q, for o in channels:                 meets the rows y + p of all channels of a
                 sum[o, r, c] += a[o, y + p, x] * b[y + q, x + c]
 
-In a row's last vector the lanes beyond its end are zero in both factors, so that a NaN meets only what it should. A
+In a row's last vector the lanes beyond its end are zero in both factors, so that a NaN meets only what it should. (The
+zeros around b are numbers like any: a NaN in a that meets one gives NaN.) A
 block holds at most CHAIN products in each lane; then the lanes are added up in float64, in a fixed order, and go to the
 unit's own place. So in float32 an output is off by at most (CHAIN + 2) * 2^-24 * sum |a| |b|, however large the images
 are, and in float64 by (CHAIN + 6 + tiles) * 2^-53 * sum |a| |b|.
@@ -285,12 +286,14 @@ def _emit_fill(module: Module, name: str, stored: Number, spec: LagSpec, pitch: 
     row_bytes, column_bytes = field.integer(f"{which}_row"), field.integer(f"{which}_column")
     begin = (fn.index(0) - x).maximum(0)
     end = (field.integer(f"{which}_columns") - x).minimum(columns)
+    filled = end * spec.sums.bytes // LINE * LINE
     with fn.loop(0, rows) as r:
         line, row = tile + r * pitch, y + r
-        with fn.loop(0, pitch, LINE) as at:
+        inside = row.compare("ult", field.integer(f"{which}_rows")) & (begin < end)
+        with fn.loop(fn.select(inside & begin.equals(0), filled, 0), pitch, LINE) as at:
             for part in range(0, LINE, fn.target.vector_bytes):
                 fn.store(fn.constant(spec.sums.type.of(spec.lanes), 0), line + at + part)
-        with fn.when(row.compare("ult", field.integer(f"{which}_rows")) & (begin < end)):
+        with fn.when(inside):
             source = image + row * row_bytes + (x + begin) * column_bytes
             _copy(fn, stored, spec, source, column_bytes, line + begin * spec.sums.bytes, end - begin)
 

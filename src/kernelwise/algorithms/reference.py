@@ -38,7 +38,9 @@ def correlate(problem: Problem, x: np.ndarray) -> np.ndarray:
 def _times(pixels: np.ndarray, weight: np.number) -> np.ndarray:
     """A product by a real weight keeps real and imaginary parts apart, so that an infinity does not cross over."""
     if np.iscomplexobj(pixels) and not np.iscomplexobj(weight):
-        return (pixels.view(np.float64) * float(weight)).view(np.complex128)
+        products = np.empty(pixels.shape, np.complex128)
+        products.real, products.imag = pixels.real * weight, pixels.imag * weight
+        return products
     return pixels * weight
 
 
