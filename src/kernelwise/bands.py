@@ -40,26 +40,31 @@ class Band(NamedTuple):
         return taken
 
 
-def bands(problem: Problem, gather: bool = True, budget: int = BAND_BYTES) -> Iterator[Band]:
+def bands(problem: Problem, gather: bool = True, kept: int = 1, budget: int = BAND_BYTES) -> Iterator[Band]:
     """Pieces that cover the result, each within ``budget`` bytes as far as steps along the axes allow it.
 
-    With ``gather`` the pixels of a piece are copied, borders resolved; without, it refers to the image as it is.
+    With ``gather`` the pixels of a piece are copied, borders resolved; without, it refers to the image as it is. Axes
+    behind the last one of the kernel stay as they are, or at least ``kept`` long: their length decides how they are
+    walked.
     """
     order = [a for a in range(len(problem.shape)) if a not in problem.axes] + list(problem.axes)
     whole = tuple(slice(None) for _ in problem.shape)
-    yield from _cut(Band(problem, whole, whole, ()), order, budget, gather)
+    yield from _cut(Band(problem, whole, whole, ()), order, gather, kept, budget)
 
 
-def _cut(band: Band, order: list[int], budget: int, gather: bool) -> Iterator[Band]:
+def _cut(band: Band, order: list[int], gather: bool, kept: int, budget: int) -> Iterator[Band]:
     """Cut along the first axis of ``order``; along the next ones too where a single step is still too much."""
     axis, rest = order[0], order[1:]
     n = band.problem.result_shape[axis]
     step = max(1, budget * n // max(1, _bytes(band.problem, gather)))
-    spatial = axis in band.problem.axes
-    for first in range(0, n, step):
-        piece = (_along if spatial else _among)(band, axis, first, min(n, first + step), gather)
+    if axis > band.problem.axes[-1]:
+        step = max(step, 2 * kept)
+    pieces = -(-n // step)
+    act = _along if axis in band.problem.axes else _among
+    for i in range(pieces):
+        piece = act(band, axis, i * n // pieces, (i + 1) * n // pieces, gather)
         if rest and _bytes(piece.problem, gather) > SLACK * budget:
-            yield from _cut(piece, rest, budget, gather)
+            yield from _cut(piece, rest, gather, kept, budget)
         else:
             yield piece
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import costs, pieces
 from .algorithms.launch import Launch, launch
-from .algorithms.layout import Placed, place
+from .algorithms.layout import MOST_CHANNELS, Placed, place
 from .algorithms.routine import Routine, routine
 from .algorithms.spec import Proposal
 from .bands import bands
@@ -44,7 +44,7 @@ def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.n
     else:
         apply = partial(_apply, plan=plan, threads=threads)
         count = partial(_count, whole=plan, threads=threads)
-        for band in bands(plan.problem):
+        for band in bands(plan.problem, kept=MOST_CHANNELS + 1):
             out[band.where] = pieces.by_parts(band.problem, band.take(x), plan.parts, apply, count)
     return out
 
