@@ -5,6 +5,7 @@ library.
 """
 
 import concurrent.futures
+import functools
 import multiprocessing
 from collections.abc import Callable
 from unittest import mock
@@ -12,6 +13,7 @@ from unittest import mock
 import pytest
 
 import kernelwise.algorithms.routine as routines
+from kernelwise import bands, run
 from support import cases
 
 FAST_CHUNKS = 10
@@ -59,6 +61,13 @@ def test_fifty_thousand_cases_on_many_routines(report_figure: Callable[[str, str
     assert number >= 50_000
     assert len(made) >= 1500
     assert sparse <= MOST_SPARSE * number, "MISTRUSTED: too many results are mostly zeros"
+
+
+def test_pieces_of_any_size_give_the_definition_exactly() -> None:
+    """Images are worked on in pieces of some megabytes where they must be copied; here in pieces of some bytes."""
+    with mock.patch.object(run, "bands", functools.partial(bands.bands, budget=500)):
+        for number in range(400):
+            cases.check(SEED + 2, number)
 
 
 def test_the_comparison_sees_one_wrong_pixel() -> None:

@@ -64,7 +64,7 @@ def case(seed: int, number: int) -> Case:
     peak = _peak(rng, made)
     low = 0 if made.image.kind in "bu" else -peak
     if border == "constant" and rng.random() < 0.6:
-        options["fill"] = int(rng.integers(low, peak, endpoint=True))
+        options["fill"] = int(rng.integers(low, peak, dtype=np.int64 if peak < 2**63 else np.uint64, endpoint=True))
     x = rng.integers(low, peak, shape, np.int64 if peak < 2**63 else np.uint64, endpoint=True)
     if made.image.kind == "c":
         x = x + 1j * rng.integers(low, peak, shape, endpoint=True)
