@@ -16,10 +16,10 @@ before the arithmetic begins, nothing outside the arrays is read, and no image i
                 sum[o, r, c] += a[o, y + p, x] * b[y + q, x + c]
 
 In a row's last vector the lanes beyond its end are zero in both factors, so that a NaN meets only what it should. (The
-zeros around b are numbers like any: a NaN in a that meets one gives NaN.) A
-block holds at most CHAIN products in each lane; then the lanes are added up in float64, in a fixed order, and go to the
-unit's own place. So in float32 an output is off by at most (CHAIN + 2) * 2^-24 * sum |a| |b|, however large the images
-are, and in float64 by (CHAIN + 6 + tiles) * 2^-53 * sum |a| |b|.
+zeros around b are numbers like any: a NaN in a that meets one gives NaN.) A block holds at most CHAIN products in each
+lane; then the lanes are added up in float64, in a fixed order, and go to the unit's own place. So in float32 an output
+is off by at most (CHAIN + 2) * 2^-24 * sum |a| |b|, however large the images are, and in float64 by
+(CHAIN + 6 + tiles) * 2^-53 * sum |a| |b|.
 """
 
 from __future__ import annotations
