@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,17 @@ from .errors import ArgumentError, ArgumentTypeError
 from .problem import Problem
 
 
+def is_masked(x: Any) -> bool:
+    """Whether x is a masked array; without importing numpy.ma, which takes longer than a first call."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(x, masked.MaskedArray)
+
+
 def as_image(name: str, x: Any) -> np.ndarray:
     """An ndarray from anything NumPy takes, never copied if it is one already. Masked arrays are refused."""
     if type(x) is np.ndarray:
         return x
-    if isinstance(x, np.ma.MaskedArray):
+    if is_masked(x):
         raise ArgumentTypeError(
             f"`{name}` must be a plain array (got a masked array: fill the masked pixels with NaN and pass nan='omit')"
         )
@@ -39,7 +46,7 @@ def as_kernel(k: Any) -> np.ndarray:
 
 def check_out(out: Any, problem: Problem) -> None:
     """`out` must be a writable ndarray of exactly the result's shape and dtype."""
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+    if not isinstance(out, np.ndarray) or is_masked(out):
         raise ArgumentTypeError(f"`out` must be an ndarray (got {type(out).__name__})")
     if out.shape != problem.result_shape:
         raise ArgumentError(f"`out` must have the shape {problem.result_shape} (got {out.shape})")
