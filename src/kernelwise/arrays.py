@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import stencils
 from .dtypes import IMAGE_KINDS, integer_range
 from .errors import ArgumentError, ArgumentTypeError
 from .problem import Problem
@@ -38,8 +39,6 @@ def as_image(name: str, x: Any) -> np.ndarray:
 def as_kernel(k: Any) -> np.ndarray:
     """The weights as an ndarray; a string is looked up among the named kernels."""
     if isinstance(k, str):
-        from . import stencils  # only those who name kernels pay for their import
-
         return stencils.get(k, argument="k")
     return as_image("k", k)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ArgumentError
 from . import checks
 from .smoothing import TRUNCATE, Floats, gaussian, hermite, separable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 GABOR_TRUNCATE = 3.0  # standard deviations of the envelope; what OpenCV takes where no size is given
 MOST_BITS = 62  # of the sum of |weights|, so that it fits in int64

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import ArgumentError, ArgumentTypeError
 from . import constants as c
 from . import families, sources
 from .checks import constant
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,7 @@ class Stencil:
     source: str
 
 
-_Row = tuple[str, NDArray[Any], str, str]
+_Row: TypeAlias = "tuple[str, NDArray[Any], str, str]"
 
 
 def _pair(name: str, x: NDArray[Any], y: NDArray[Any], what: str, source: str) -> Iterator[_Row]:
@@ -150,6 +150,8 @@ def _with_numbers(name: str) -> Stencil:
 
 
 def _closest(name: str) -> str:
+    import difflib  # for a message only
+
     likely = name.lower().replace("_", "-").replace(" ", "-")[:60]
     found = difflib.get_close_matches(likely, _NAMES, n=3, cutoff=0.5) or ["sobel-x", "box-5", "gaussian:1.5"]
     return ", such as " + " or ".join(repr(n) for n in found)

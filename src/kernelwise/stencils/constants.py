@@ -7,12 +7,14 @@ to a ramp that grows by 1 per pixel along the kernel's axis.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .checks import constant
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def _whole(*rows: Any) -> NDArray[np.int64]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, KernelwiseError
 from . import bands, smoothing, sources
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_NAMED_TAPS = 2**20  # 1024 x 1024; named kernels are kept, so they may not be as large as those a function returns
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")

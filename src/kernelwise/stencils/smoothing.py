@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ArgumentError, ArgumentTypeError
 from . import checks
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float64]"
 TRUNCATE = 4.0  # standard deviations; SciPy's default
 MOST_DERIVATIVES = 32  # the order beyond which a sampled Gaussian means nothing
 
