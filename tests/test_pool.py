@@ -431,7 +431,7 @@ def test_where_the_system_gives_no_more_threads_fewer_do_the_work(monkeypatch: p
 @pytest.mark.parametrize("name", ["avx512", "avx2", "sse", "neon"])
 def test_the_code_can_be_generated_for_every_target(name: str, platform: Platform) -> None:
     machine = target.named(name)
-    text = assembly(runtime.emit(machine, platform).text, machine)
+    text = assembly(runtime.emit(machine, platform, None).text, machine)
     assert "run:" in text
     assert ("worker:" in text) == (platform is not Platform.ALONE)
     assert ("isb" in text) == (name == "neon" and platform is not Platform.ALONE)

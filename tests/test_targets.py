@@ -135,7 +135,7 @@ def test_a_spill_is_seen() -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_runtime_and_the_entry_can_be_built_for_every_target(name: str) -> None:
     for platform in runtime.Platform:
-        assert compile.assembly(runtime.emit(target.named(name), platform).text, target.named(name))
+        assert compile.assembly(runtime.emit(target.named(name), platform, None).text, target.named(name))
 
 
 # ---------------------------------------------------------------- the CPU's own state

@@ -93,14 +93,13 @@ def disk_cache() -> ObjectCache:
 
 @lru_cache(maxsize=1)
 def generator_version() -> str:
-    """A digest of every source file that generates code."""
+    """A digest of the version and of the name, size and time of every source file that generates code."""
     digest = hashlib.sha256(VERSION.encode())
     root = os.path.dirname(os.path.dirname(__file__))
     for folder in GENERATOR_FOLDERS:
-        for name in sorted(os.listdir(os.path.join(root, folder))):
-            if name.endswith(".py"):
-                with open(os.path.join(root, folder, name), "rb", buffering=0) as file:
-                    digest.update(file.read())
+        for file in sorted(os.scandir(os.path.join(root, folder)), key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, EngineError
-from . import pool, target
-from .compile import build, define
-from .entry_code import BINDING, C_API, MAX_ARGS, STEP, emit
+from . import pool
+from .entry_code import BINDING, MAX_ARGS, STEP
 from .layout import ALIGNED, CONTIGUOUS, WRITEABLE, address, fields
 from .records import MAX_PARTICIPANTS
 
@@ -183,12 +182,9 @@ def _builtin(work: Work, x: Wanted, out: Wanted, release: bool, keep: object) ->
 @lru_cache(maxsize=1)
 def _method() -> _MethodDef:
     """The one definition behind all the builtins; they differ in their binding, which is their `self`."""
-    layout, host = fields(), target.current()
-    if layout is None:
+    place = pool.engine().apply_address
+    if not place:
         raise EngineError("the fields of array objects are not known")
-    for name in C_API:
-        define(name, pool.address_of(getattr(ctypes.pythonapi, name)))
-    code = build(("entry", layout), lambda: emit(host, layout), host)
-    made = _MethodDef(b"apply", code.address("apply"), METH_FASTCALL, b"apply(x, out, /)\n--\n\nRun a routine.")
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object((code, made)))  # a builtin may be called to the end of the process
+    made = _MethodDef(b"apply", place, METH_FASTCALL, b"apply(x, out, /)\n--\n\nRun a routine.")
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(made))  # a builtin may be called to the end of the process
     return made

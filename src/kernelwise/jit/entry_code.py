@@ -5,7 +5,6 @@ from __future__ import annotations
 from .ir import Function, Module
 from .layout import Fields
 from .records import JOB, JOB_BYTES, NO_MEMORY, PAUSED
-from .target import Target
 from .types import I1, I32, I64, PTR, VOID
 from .values import Record, Value
 
@@ -22,13 +21,11 @@ OBJECT_CALLS = ("PyObject_CallObject", "Py_IncRef", "Py_DecRef")
 C_API = (*CALLS, *OBJECT_CALLS)
 
 
-def emit(target: Target, fields: Fields) -> Module:
-    """The module with ``PyObject *apply(PyObject *self, PyObject *const *args, Py_ssize_t n)``."""
-    module = Module(target)
+def emit(module: Module, fields: Fields) -> None:
+    """``PyObject *apply(PyObject *self, PyObject *const *args, Py_ssize_t n)``."""
     _emit_fits(module, fields)
     _emit_grown(module)
     _emit_apply(module, fields)
-    return module
 
 
 def _emit_fits(module: Module, fields: Fields) -> None:

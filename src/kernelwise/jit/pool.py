@@ -21,6 +21,8 @@ from typing import Any
 from ..errors import ArgumentError, ArgumentTypeError
 from . import runtime, target
 from .compile import build, define
+from .entry_code import C_API
+from .layout import fields
 from .records import (
     CONDITION,
     LINE,
@@ -108,13 +110,17 @@ class Engine:
 
     def __init__(self) -> None:
         here, host = platform(), target.current()
+        known = fields()
         for name in here.symbols:
             define(name, address_of(_c_function(name)))
-        code = build(("runtime", here.name), lambda: runtime.emit(host, here), host)
+        for name in C_API if known is not None else ():
+            define(name, address_of(getattr(ctypes.pythonapi, name)))
+        code = build(("runtime", here.name, known), lambda: runtime.emit(host, here, known), host)
         memory = ctypes.create_string_buffer(POOL_BYTES + LINE)
         self.block = -(-ctypes.addressof(memory) // LINE) * LINE
         self.run_address = code.address("run")
         self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(self.run_address)
+        self.apply_address = code.address("apply") if known is not None else 0
         self._worker_address = code.address("worker") if available() else 0
         self._keep = (code, memory)
         if hasattr(ctypes, "pythonapi"):  # a thread may be inside to the very end of the process: never let go of them

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import time
 
-from . import handover
+from . import entry_code, handover
 from .ir import Module
+from .layout import Fields
 from .records import JOB, LINE, NO_MEMORY, Platform
 from .target import Target
 from .types import I32, I64, PTR, VOID
@@ -25,8 +26,9 @@ STACK_SCRATCH = 16 << 10  # more scratch than this comes from malloc
 CLOCK = ("left", "stride", "started", "looked")
 
 
-def emit(target: Target, platform: Platform) -> Module:
-    """The module with ``i64 run(ptr pool, ptr job)`` and, where there are threads, ``ptr worker(ptr worker)``."""
+def emit(target: Target, platform: Platform, fields: Fields | None) -> Module:
+    """The module with ``i64 run(ptr pool, ptr job)``, ``ptr worker(ptr worker)`` where there are threads, and the
+    builtin ``apply`` where the fields of array objects are known: one piece of code, loaded once."""
     module = Module(target)
     _emit_mode(module)
     _emit_now(module, platform)
@@ -37,6 +39,8 @@ def emit(target: Target, platform: Platform) -> Module:
     if platform is not Platform.ALONE:
         handover.emit(module, platform)
     _emit_run(module, platform)
+    if fields is not None:
+        entry_code.emit(module, fields)
     return module
 
 
