@@ -19,7 +19,7 @@ from ..errors import EngineError
 from ..version import VERSION
 from .cache import ObjectCache
 from .ir import Module
-from .target import Target
+from .target import Target, named
 
 GENERATOR_FOLDERS = ("jit", "algorithms")
 _lock = threading.RLock()
@@ -129,3 +129,8 @@ def _machine(target: Target) -> llvm.TargetMachine:
 def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+
+
+# Once in any process that computes: better while it starts than in its first call.
+_initialise()
+named("host")
