@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,8 @@ from .borders import OUTSIDE, pick, source_index
 from .problem import Axis, Problem
 
 BAND_BYTES = 4 << 20  # of the image and the result together, in their widest working dtype
-SLACK = 4  # a piece of so many times as much is not cut along another axis
+SLACK = 10  # a piece may be so many times as large rather than be cut along another axis
+LEAST_GAP = 16  # outputs; taps that are pulled together stay so far apart, which is more than a block of rows
 
 
 class Band(NamedTuple):
@@ -30,9 +32,14 @@ class Band(NamedTuple):
         native = piece.dtype.newbyteorder("=")
         if piece.size == 0:
             return np.full(self.problem.shape, self.problem.fill, native)
-        for axis, places in self.places:
-            piece = pick(piece, axis, places)
-        taken = np.array(piece, native, order="C", subok=False)
+        taken = np.empty(self.problem.shape, native)
+        for parts in itertools.product(*(_runs(places) for _, places in self.places)):
+            target: list[slice] = [slice(None)] * taken.ndim
+            pixels = piece
+            for (axis, places), part in zip(self.places, parts, strict=True):
+                target[axis] = part
+                pixels = pick(pixels, axis, places[part])
+            taken[tuple(target)] = pixels
         for axis, places in self.places:
             outside = places == OUTSIDE
             if outside.any():
@@ -40,42 +47,91 @@ class Band(NamedTuple):
         return taken
 
 
-def bands(problem: Problem, gather: bool = True, kept: int = 1, budget: int = BAND_BYTES) -> Iterator[Band]:
-    """Pieces that cover the result, each within ``budget`` bytes as far as steps along the axes allow it.
+def _runs(places: np.ndarray) -> list[slice]:
+    """The places before, among and behind those that are inside the image and in order."""
+    breaks = np.flatnonzero(np.diff(places) != 1) + 1
+    ends = [0, *breaks.tolist(), len(places)]
+    first, stop = max(itertools.pairwise(ends), key=lambda run: run[1] - run[0])
+    return [part for part in (slice(0, first), slice(first, stop), slice(stop, len(places))) if part.start < part.stop]
 
-    With ``gather`` the pixels of a piece are copied, borders resolved; without, it refers to the image as it is. Axes
-    behind the last one of the kernel stay as they are, or at least ``kept`` long: their length decides how they are
-    walked.
-    """
+
+class Cuts(NamedTuple):
+    """How a problem may be cut."""
+
+    gather: bool  # pixels are copied, borders resolved; else a piece refers to the image as it is
+    kept: int  # axes behind the last one of the kernel stay as they are, or at least so long
+    pulled: int  # along so many leading axes of the kernel taps that are far apart may be pulled together
+    budget: int  # bytes of a piece
+
+
+def bands(
+    problem: Problem, gather: bool = True, kept: int = 1, pulled: int = 0, budget: int = BAND_BYTES
+) -> Iterator[Band]:
+    """Pieces that cover the result; see Cuts. The ``budget`` holds as far as steps along the axes allow it."""
     order = [a for a in range(len(problem.shape)) if a not in problem.axes] + list(problem.axes)
     whole = tuple(slice(None) for _ in problem.shape)
-    yield from _cut(Band(problem, whole, whole, ()), order, gather, kept, budget)
+    yield from _cut(Band(problem, whole, whole, ()), order, Cuts(gather, kept, pulled, budget))
 
 
-def _cut(band: Band, order: list[int], gather: bool, kept: int, budget: int) -> Iterator[Band]:
-    """Cut along the first axis of ``order``; along the next ones too where a single step is still too much."""
+def _cut(band: Band, order: list[int], cuts: Cuts) -> Iterator[Band]:
+    """Cut along the first axis of ``order``; along the next ones too where a piece is still too large."""
     axis, rest = order[0], order[1:]
     n = band.problem.result_shape[axis]
-    step = max(1, budget * n // max(1, _bytes(band.problem, gather)))
-    if axis > band.problem.axes[-1]:
-        step = max(step, 2 * kept)
+    spatial = axis in band.problem.axes
+    if spatial:
+        step = _steps_along(band.problem, axis, cuts, bool(rest))
+    else:
+        step = max(1, cuts.budget * n // max(1, _bytes(band.problem, cuts.gather)))
+        if axis > band.problem.axes[-1]:
+            step = max(step, 2 * cuts.kept)
     pieces = -(-n // step)
-    act = _along if axis in band.problem.axes else _among
     for i in range(pieces):
-        piece = act(band, axis, i * n // pieces, (i + 1) * n // pieces, gather)
-        if rest and _bytes(piece.problem, gather) > SLACK * budget:
-            yield from _cut(piece, rest, gather, kept, budget)
+        piece = (_along if spatial else _among)(band, axis, i * n // pieces, (i + 1) * n // pieces, cuts)
+        if rest and _bytes(piece.problem, cuts.gather) > SLACK * cuts.budget:
+            yield from _cut(piece, rest, cuts)
         else:
             yield piece
 
 
+def _steps_along(problem: Problem, axis: int, cuts: Cuts, more: bool) -> int:
+    """Outputs along an axis of the kernel in one piece.
+
+    The pixels between the first tap and the last are copied for every piece anew. Where they are many the pieces are
+    larger, up to SLACK times the budget; where not even that is enough, and ``more`` axes can be cut, a quarter of the
+    reach long.
+    """
+    number = problem.axes.index(axis)
+    geometry = problem.geometry[number]
+    stride, reach = geometry.stride, geometry.reach if cuts.gather else 0
+    result = math.prod(problem.result_shape) * _width(problem, problem.result) / geometry.out
+    pixels = math.prod(problem.shape) * _width(problem, problem.image) / max(1, geometry.n) if cuts.gather else 0
+
+    def fitting(size: int) -> int:
+        return max(1, int((size - reach * pixels) / (stride * pixels + result)))
+
+    step = fitting(cuts.budget)
+    if number < cuts.pulled and geometry.dilation >= LEAST_GAP * stride:
+        together = int(cuts.budget / (geometry.taps * stride * pixels + result))
+        return max(step, min(max(LEAST_GAP, together), geometry.dilation // stride))
+    if step * stride < reach:
+        step = max(step, min(fitting(SLACK * cuts.budget), reach // stride))
+    if step == 1 and more:
+        step = max(1, reach // (4 * stride))
+    return step
+
+
 def _bytes(problem: Problem, gather: bool) -> int:
     """What a piece takes while it is worked on: its result, and its pixels if they are copied."""
-    pixels = math.prod(problem.shape) * max(8, problem.image.itemsize) if gather else 0
-    return pixels + math.prod(problem.result_shape) * max(8, problem.result.itemsize)
+    pixels = math.prod(problem.shape) * _width(problem, problem.image) if gather else 0
+    return pixels + math.prod(problem.result_shape) * _width(problem, problem.result)
 
 
-def _among(band: Band, axis: int, first: int, stop: int, gather: bool) -> Band:
+def _width(problem: Problem, dtype: np.dtype) -> int:
+    """Bytes for a number; with nan="omit" there are its weight and its count as well."""
+    return max(8, dtype.itemsize) * (3 if problem.nan == "omit" else 1)
+
+
+def _among(band: Band, axis: int, first: int, stop: int, cuts: Cuts) -> Band:
     """Some images of a batch."""
     shape = _with(band.problem.shape, axis, stop - first)
     where = _with(band.where, axis, slice(first, stop))
@@ -84,18 +140,22 @@ def _among(band: Band, axis: int, first: int, stop: int, gather: bool) -> Band:
     )
 
 
-def _along(band: Band, axis: int, first: int, stop: int, gather: bool) -> Band:
+def _along(band: Band, axis: int, first: int, stop: int, cuts: Cuts) -> Band:
     """Outputs first .. stop along an axis of the kernel, with the pixels under all their taps."""
     problem = band.problem
     number = problem.axes.index(axis)
     old = problem.geometry[number]
     begin = first * old.stride + old.start
     new, gathered = old._replace(start=begin, out=stop - first), band.places
-    if gather:
-        length = (stop - 1 - first) * old.stride + old.reach + 1
-        places = source_index(np.arange(begin, begin + length, dtype=np.int64), old.n, problem.border)
-        new = Axis(length, old.taps, 0, old.stride, old.dilation, stop - first)
-        gathered = (*gathered, (axis, places))
+    if cuts.gather:
+        under = (stop - 1 - first) * old.stride + 1  # pixels under one tap
+        gap = max(under, LEAST_GAP * old.stride)
+        if number < cuts.pulled and gap <= old.dilation:
+            places = (np.arange(old.taps)[:, None] * old.dilation + np.arange(gap)[None, :]).ravel()
+        else:
+            gap, places = old.dilation, np.arange(under + old.reach)
+        new = Axis(len(places), old.taps, 0, old.stride, gap, stop - first)
+        gathered = (*gathered, (axis, source_index(places + begin, old.n, problem.border)))
     cut = replace(problem, shape=_with(problem.shape, axis, new.n), geometry=_with(problem.geometry, number, new))
     return Band(cut, _with(band.where, axis, slice(first, stop)), band.source, gathered)
 

@@ -65,7 +65,7 @@ class Call:
         if 0 in self.result_shape or 0 in self.shape:
             return None
         placed = place_plain(self.plan)
-        if placed is None or placed.offsets != ((0, 0),):
+        if placed is None or placed.runs:
             return None
         return prepare(self.plan.parts[0], self.plan, placed, math.prod(self.result_shape) * self.result.itemsize)
 

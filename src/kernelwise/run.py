@@ -15,7 +15,7 @@ import numpy as np
 
 from . import costs, pieces
 from .algorithms.launch import Launch, launch
-from .algorithms.layout import MOST_CHANNELS, Placed, place
+from .algorithms.layout import MOST_CHANNELS, Placed, layout, place
 from .algorithms.routine import Routine, routine
 from .algorithms.spec import Proposal
 from .bands import bands
@@ -25,6 +25,7 @@ from .plan import Plan, choose
 from .problem import Problem
 
 MOST_LISTED = 1 << 20  # rows or planes that a launch may list; larger images are done in bands
+MOST_STARTS, WORTH_START = 64, 4096  # grids of so few outputs are put together rather than run so often
 ROW_ALIGN = 64  # bytes; rows of the result that may be streamed begin alike
 
 
@@ -44,7 +45,9 @@ def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.n
     else:
         apply = partial(_apply, plan=plan, threads=threads)
         count = partial(_count, whole=plan, threads=threads)
-        for band in bands(plan.problem, kept=MOST_CHANNELS + 1):
+        columns = layout(plan.problem).columns is not None  # their dilation is written into the code
+        pulled = len(plan.problem.axes) - columns
+        for band in bands(plan.problem, kept=MOST_CHANNELS + 1, pulled=pulled):
             out[band.where] = pieces.by_parts(band.problem, band.take(x), plan.parts, apply, count)
     return out
 
@@ -73,15 +76,22 @@ def _place(plan: Plan, x_strides: tuple[int, ...], out_strides: tuple[int, ...])
     sizes = native_image(problem).itemsize, native_dtype(problem).itemsize
     if (problem.image.itemsize, problem.result.itemsize) != tuple(size * pairs(problem) for size in sizes):
         return None
-    return place(problem, x_strides, out_strides, sizes)
+    placed = place(problem, x_strides, out_strides, sizes)
+    if (
+        placed is not None
+        and placed.starts > MOST_STARTS
+        and math.prod(problem.result_shape) < placed.starts * WORTH_START
+    ):
+        return None
+    return placed
 
 
 def _listable(problem: Problem) -> bool:
     """Rows and planes are few enough to be listed one by one."""
-    planes = 1
-    for axis in problem.geometry[:-1]:
-        planes *= axis.out * axis.taps
-    return planes <= MOST_LISTED * 16 and max(problem.shape[:-1], default=0) <= MOST_LISTED
+    *planes, rows = problem.geometry[:-1] or (None,)
+    listed = math.prod(axis.out * axis.taps for axis in planes)
+    virtual = rows.dense() + rows.reach if rows else 0
+    return max(listed, virtual, *problem.shape[:-1], 0) <= MOST_LISTED
 
 
 def _apply(problem: Problem, proposal: Proposal, image: np.ndarray, *, plan: Plan, threads: int | None) -> np.ndarray:

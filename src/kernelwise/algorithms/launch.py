@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -123,13 +124,21 @@ def _rows(spec: Spec, grid: Grid, border: str, sheet: Sheet, widest: int) -> int
     sheet.point("row_map", np.where(index == OUTSIDE, walk.MISSING, index * grid.row_strides[0]))
     blocks = _blocks_per_unit(spec, axis, sheet, widest)
     starts = np.arange(blocks) * (spec.rows * spec.row_step)
-    needed = starts[:, None] + np.asarray(spec.offsets)[None, :]
+    needed = starts[:, None] + np.asarray(_slot_rows(spec, axis))[None, :]
     offsets, place = np.unique(needed, return_inverse=True)
     sheet.point("unit_offsets", offsets.astype(np.int64))
     sheet.point("block_slots", np.ascontiguousarray(place.reshape(-1).astype(np.int64)))
     sheet.write(slots=spec.slots, block_rows=spec.rows, blocks=blocks, unit_slots=len(offsets))
     sheet.write(rows_out=axis.out, row_step=axis.stride, virtual_rows=virtual, row_out=grid.row_strides[1])
     return -(-axis.out // (blocks * spec.rows))
+
+
+def _slot_rows(spec: Spec, axis: Axis) -> tuple[int, ...]:
+    """Where the slots of a block lie; the taps may be at another distance than those that the code was written for."""
+    if axis.taps == 1 or axis.dilation == spec.row_gap:
+        return spec.offsets
+    assert min(axis.dilation, spec.row_gap) >= spec.rows * spec.row_step, "each tap has slots of its own"
+    return replace(spec, row_gap=axis.dilation).offsets
 
 
 def _blocks_per_unit(spec: Spec, axis: Axis, sheet: Sheet, widest: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -72,10 +74,24 @@ def column_axis(problem: Problem) -> tuple[Axis, int]:
 
 
 class Placed(NamedTuple):
-    """A grid, and the byte offsets (image, result) at which it is to be run."""
+    """A grid, and the batch axes that lie outside it: (length, stride in the image, stride in the result)."""
 
     grid: Grid
-    offsets: tuple[tuple[int, int], ...]
+    runs: tuple[tuple[int, int, int], ...]
+
+    @property
+    def starts(self) -> int:
+        """How often the grid is to be run."""
+        return math.prod(n for n, _, _ in self.runs)
+
+    @property
+    def offsets(self) -> Iterator[tuple[int, int]]:
+        """The byte offsets (image, result) at which the grid is to be run."""
+        for place in itertools.product(*(range(n) for n, _, _ in self.runs)):
+            yield (
+                sum(i * a for i, (_, a, _) in zip(place, self.runs, strict=True)),
+                sum(i * b for i, (_, _, b) in zip(place, self.runs, strict=True)),
+            )
 
 
 def place(
@@ -107,7 +123,7 @@ def place(
         columns=columns,
         channels=channels,
     )
-    return Placed(grid, _offsets(runs))
+    return Placed(grid, tuple(runs))
 
 
 def _contiguous(shape: list[int], strides: list[int], size: int) -> bool:
@@ -127,10 +143,3 @@ def _merged(runs: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
         else:
             merged.insert(0, (n, a, b))
     return merged
-
-
-def _offsets(runs: list[tuple[int, int, int]]) -> tuple[tuple[int, int], ...]:
-    offsets = [(0, 0)]
-    for n, a, b in runs:
-        offsets = [(x + i * a, y + i * b) for x, y in offsets for i in range(n)]
-    return tuple(offsets)
