@@ -154,6 +154,7 @@ def _request(problem: Problem, kernel: np.ndarray, target: Target, changing: boo
         Number(native_dtype(problem).str[1:]),
         rows.stride,
         rows.dilation,
+        rows.out,
         columns.dilation * channels,
         target,
         changing,

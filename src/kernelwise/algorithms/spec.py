@@ -130,6 +130,7 @@ class Request(NamedTuple):
     result: Number
     row_step: int
     row_gap: int
+    rows_out: int
     pitch: int
     target: Target
     changing: bool = False  # other weights will go through the same routine: none may be written into the code
@@ -145,15 +146,15 @@ class Proposal(NamedTuple):
     why: str
 
 
-def block(target: Target, sharing: bool) -> tuple[int, int]:
+def block(request: Request, sharing: bool) -> tuple[int, int]:
     """(rows, vectors side by side) of a block whose sums fit the registers.
 
-    ``sharing``: rows of pixels feed several rows of sums; otherwise the rows are done one after the other.
+    ``sharing``: rows of pixels feed several rows of sums; otherwise the rows are done one after the other. There are
+    no more rows than the result needs, rounded up to a power of two so that few routines serve all heights.
     """
-    many = target.registers >= 32
-    if not sharing:
-        return 8, 8 if many else 4
-    return (8, 2) if many else (4, 2)
+    many = request.target.registers >= 32
+    rows, wide = ((8, 2) if many else (4, 2)) if sharing else (8, 8 if many else 4)
+    return min(rows, 1 << max(0, request.rows_out - 1).bit_length()), wide
 
 
 def conversions(spec: Spec, loads: float) -> float:
