@@ -175,7 +175,8 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
     sheet.write(left_stop=left[1], right_start=right[0], right_stop=right[1])
     for side, staged in (("left", left), ("right", right)):
         _staged(side, staged, axis, channels, border, sheet)
-    sheet.write(result_bytes=spec.result.bytes, align=align, stream_step=step if spec.stream else 0)
+    joined = total if panels == 1 and _rows_follow(spec, grid, total) else 0
+    sheet.write(result_bytes=spec.result.bytes, joined=joined, align=align, stream_step=step if spec.stream else 0)
     widest_staged = max(left[1], right[1] - right[0], lanes)
     sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
     return max(widest_staged, stop - start - (panels - 1) * panel)
@@ -186,6 +187,14 @@ def _alignment(spec: Spec, grid: Grid, lanes: int) -> int:
     vector = min(ALIGN, lanes * spec.result.bytes)
     rows_agree = grid.row_strides[1] % vector == 0 or grid.rows.out == 1
     return vector if rows_agree and grid.columns.stride == 1 else spec.result.bytes
+
+
+def _rows_follow(spec: Spec, grid: Grid, total: int) -> bool:
+    """Whether rows, each its own input, follow each other in both arrays, so that several are like one long row."""
+    rows, columns = grid.rows, grid.columns
+    alone = spec.taps[:2] == (1, 1) and (rows.start, rows.stride, rows.out) == (0, 1, rows.n) and not spec.stream
+    alike = columns.stride == 1 and columns.n * grid.channels == total
+    return alone and alike and grid.row_strides == (total * spec.image.bytes, total * spec.result.bytes)
 
 
 def _staged(side: str, staged: tuple[int, int], axis: Axis, channels: int, border: str, sheet: Sheet) -> None:

@@ -33,7 +33,7 @@ FIELDS = (
     *("rows_out", "row_step", "row_map", "virtual_rows", "row_out"),
     # columns, in elements of a row at stride 1
     *("lead", "span", "inner_start", "inner_stop", "panel", "lanes", "align", "stream_step"),
-    *("column_step", "channels", "result_bytes"),
+    *("column_step", "channels", "result_bytes", "joined"),
     # staged columns, and what stands outside
     *("left_stop", "left_map", "left_copy", "left_copy_stop"),
     *("right_start", "right_stop", "right_map", "right_copy", "right_copy_stop"),
@@ -87,7 +87,7 @@ def _emit_walk(module: Module, pixel_bytes: int) -> None:
 
     plain = a.address("plain_body")
     last = panel.equals(panels - 1)
-    _interior(fn, a, result, panel, last, blocks)
+    _interior(fn, a, scratch, result, first_row, panel, last, blocks, pixel_bytes)
     with fn.when(panel.equals(0) & (a.integer("left_stop") > 0)):
         stage = [args, scratch, a.integer("left_stop"), a.address("left_map")]
         fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("left_copy"), a.integer("left_copy_stop")])
@@ -116,11 +116,22 @@ def _find_rows(fn: Function, a: Record, scratch: Value, image: Value, plane: Val
             fn.store(fn.select(outside, fn.null(), image + (plane_offset + row_offset)), line + u * 8)
 
 
-def _interior(fn: Function, a: Record, result: Value, panel: Value, last: Value, blocks: Blocks) -> None:
+def _interior(
+    fn: Function,
+    a: Record,
+    scratch: Value,
+    result: Value,
+    first_row: Value,
+    panel: Value,
+    last: Value,
+    blocks: Blocks,
+    pixel_bytes: int,
+) -> None:
     """The interior columns of a panel by the wide body, from where the results are aligned.
 
     The columns skipped for that are the plain body's, unless the left border covers them; streamed results must be
-    whole vectors, and what is left over at the end is the plain body's too.
+    whole vectors, and what is left over at the end is the plain body's too. Rows that follow each other in memory are
+    joined; what that writes between them are border columns, which are done after.
     """
     wide, plain, lanes, step = (
         a.address("wide_body"),
@@ -137,13 +148,40 @@ def _interior(fn: Function, a: Record, result: Value, panel: Value, last: Value,
     with fn.when(a.integer("inner_stop") > begin):
         with fn.when(panel.equals(0) & (begin + skip > a.integer("left_stop").maximum(begin))):
             blocks(begin, begin + skip.maximum(lanes), 0, plain)
-        with fn.when(step.equals(0)):
+        whole = first_row + a.integer("blocks") * a.integer("block_rows") <= a.integer("rows_out")
+        joined = (a.integer("joined") > 0) & whole
+        with fn.when(joined):
+            _joined_rows(fn, a, scratch, result, first_row, start, stop, pixel_bytes)
+        with fn.when(joined.equals(0) & step.equals(0)):
             blocks(start, stop, 0, wide)
         with fn.when(step.differs(0)):
             final = start + (stop - start) // step * step
             blocks(start, final, 0, wide)
             with fn.when(final < stop):
                 blocks(stop - (stop - final).maximum(lanes), stop, 0, plain)
+
+
+def _joined_rows(
+    fn: Function,
+    a: Record,
+    scratch: Value,
+    result: Value,
+    first_row: Value,
+    start: Value,
+    stop: Value,
+    pixel_bytes: int,
+) -> None:
+    """All rows of a unit in one call of the wide body: as many rows for it as in a block, each of them several."""
+    rows, outs = scratch + a.integer("at_rows"), scratch + a.integer("at_outs")
+    source, each = scratch + a.integer("at_source"), a.integer("blocks")
+    with fn.loop(0, a.integer("block_rows")) as r:
+        pixels = fn.load(PTR, source + r * each * 8)
+        fn.store(pixels + (start - a.integer("lead")) * pixel_bytes, rows + r * 8)
+        line = result + (first_row + r * each) * a.integer("row_out")
+        fn.store(line + start * a.integer("result_bytes"), outs + r * 8)
+    n = (each - 1) * a.integer("joined") + (stop - start)
+    temp = scratch + a.integer("at_temp")
+    fn.call_pointer(a.address("wide_body"), VOID, [rows, outs, n, a.address("table"), temp])
 
 
 # ---------------------------------------------------------------- the rows of a unit, block by block
