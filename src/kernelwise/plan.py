@@ -16,7 +16,7 @@ from .algorithms import direct, separable
 from .algorithms.layout import column_axis, row_axis, weights3
 from .algorithms.numbers import Number
 from .algorithms.routine import current_target, emit
-from .algorithms.spec import Proposal, Request
+from .algorithms.spec import Proposal, Request, fitted
 from .errors import ArgumentError
 from .jit.compile import assembly
 from .jit.target import Target
@@ -140,7 +140,7 @@ def _proposals(problem: Problem, algorithm, target: Target, changing: bool) -> t
         proposal = algorithm.propose(_request(problem, part, target, changing))
         if isinstance(proposal, str):
             return proposal
-        found.append(proposal)
+        found.append(proposal._replace(spec=fitted(proposal.spec, row_axis(problem).out)))
     return tuple(found)
 
 
@@ -154,7 +154,6 @@ def _request(problem: Problem, kernel: np.ndarray, target: Target, changing: boo
         Number(native_dtype(problem).str[1:]),
         rows.stride,
         rows.dilation,
-        rows.out,
         columns.dilation * channels,
         target,
         changing,

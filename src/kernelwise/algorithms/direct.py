@@ -41,7 +41,7 @@ def propose(request: Request) -> Proposal:
     weights = request.weights
     planes, tall, across = weights.shape
     count = int(np.count_nonzero(weights))
-    rows, wide = block(request, sharing=tall > 1)
+    rows, wide = block(request.target, sharing=tall > 1)
     if tall == 1 and count <= FEW_TAPS:
         wide = min(wide, FEW_TAPS)
     spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
@@ -62,7 +62,7 @@ def propose(request: Request) -> Proposal:
         loads = conversions(spec, planes * across)
         why = f"{count} taps, weights in a table"
         return Proposal(spec, table(spec, weights), float(math.prod(spec.taps)), loads, why)
-    _, wide = block(request, sharing=False)
+    _, wide = block(request.target, sharing=False)
     spec = replace(base_spec(request, NAME, "long", 1, wide), masked=masked)
     loads = conversions(spec, planes * across)
     why = f"{count} taps, weights in a table, row by row"

@@ -39,7 +39,7 @@ def propose(request: Request) -> Proposal | str:
     factors = factorise(request.weights, MOST_TERMS)
     if factors is None:
         return f"the kernel is no sum of up to {MOST_TERMS} products of its axes"
-    rows, wide = block(request, sharing=True)
+    rows, wide = block(request.target, sharing=True)
     if tall == 1:
         rows = 1
     spec = base_spec(request, NAME, "passes", rows, wide)

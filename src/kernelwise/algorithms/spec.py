@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from ..jit.ir import Function, Module
 from ..jit.target import Target
 from ..jit.types import I64, PTR
 from ..jit.values import Value
+from ..lazy import lazy
 from .numbers import Number
 
 BODY_ARGS = [("rows", PTR), ("outs", PTR), ("n", I64), ("table", PTR), ("temp", PTR)]
@@ -56,17 +56,17 @@ class Spec:
     masked: bool = False  # the table holds zeros, which must not touch the sums
     stream: bool = False  # results go past the caches
 
-    @cached_property
+    @lazy
     def offsets(self) -> tuple[int, ...]:
         """Row offset of every slot, ascending."""
         pairs = product(range(self.rows), range(self.taps[1]))
         return tuple(sorted({r * self.row_step + i * self.row_gap for r, i in pairs}))
 
-    @cached_property
+    @lazy
     def slots(self) -> int:
         return len(self.offsets)
 
-    @cached_property
+    @lazy
     def uses(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """For every slot: (output row, kernel row) pairs that meet there."""
         found: list[list[tuple[int, int]]] = [[] for _ in self.offsets]
@@ -130,7 +130,6 @@ class Request(NamedTuple):
     result: Number
     row_step: int
     row_gap: int
-    rows_out: int
     pitch: int
     target: Target
     changing: bool = False  # other weights will go through the same routine: none may be written into the code
@@ -146,15 +145,23 @@ class Proposal(NamedTuple):
     why: str
 
 
-def block(request: Request, sharing: bool) -> tuple[int, int]:
+def block(target: Target, sharing: bool) -> tuple[int, int]:
     """(rows, vectors side by side) of a block whose sums fit the registers.
 
-    ``sharing``: rows of pixels feed several rows of sums; otherwise the rows are done one after the other. There are
-    no more rows than the result needs, rounded up to a power of two so that few routines serve all heights.
+    ``sharing``: rows of pixels feed several rows of sums; otherwise the rows are done one after the other.
     """
-    many = request.target.registers >= 32
-    rows, wide = ((8, 2) if many else (4, 2)) if sharing else (8, 8 if many else 4)
-    return min(rows, 1 << max(0, request.rows_out - 1).bit_length()), wide
+    many = target.registers >= 32
+    if not sharing:
+        return 8, 8 if many else 4
+    return (8, 2) if many else (4, 2)
+
+
+def fitted(spec: Spec, rows_out: int) -> Spec:
+    """With no more rows than the result needs, rounded up to a power of two so that few routines serve all heights.
+
+    The choice among algorithms does not see this: a row must not get other bits because there are few of them.
+    """
+    return replace(spec, rows=min(spec.rows, 1 << max(0, rows_out - 1).bit_length()))
 
 
 def conversions(spec: Spec, loads: float) -> float:
