@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
 from .jit import entry, pool
+from .lazy import lazy
 from .plan import Plan
 from .run import place_plain, prepare, run, worth
 
@@ -27,7 +27,7 @@ class Call:
         self.shape, self.dtype = problem.shape, problem.image
         self.result_shape, self.result = problem.result_shape, problem.result
 
-    @cached_property
+    @lazy
     def bound(self) -> Bound:
         """(x, out) -> out for plain arrays; None, with nothing done, for any others."""
         ready = self._ready
@@ -59,7 +59,7 @@ class Call:
             done = self._start(x, out)
         return run(self.plan, x, out, self.threads) if done is None else done
 
-    @cached_property
+    @lazy
     def _ready(self):  # type: ignore[no-untyped-def]
         """Routine and launch for C-contiguous arrays, if generated code can walk them in one go."""
         if 0 in self.result_shape or 0 in self.shape:

@@ -13,13 +13,13 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .dtypes import IMAGE_KINDS, choose_types, integer_range
 from .errors import ArgumentError, ArgumentTypeError
+from .lazy import lazy
 
 MODES = ("same", "valid", "full")
 BORDERS = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -81,18 +81,18 @@ class Problem:
     result: np.dtype
     nan: str = "propagate"
 
-    @cached_property
+    @lazy
     def result_shape(self) -> tuple[int, ...]:
         shape = list(self.shape)
         for axis, geometry in zip(self.axes, self.geometry, strict=True):
             shape[axis] = geometry.out
         return tuple(shape)
 
-    @cached_property
+    @lazy
     def weights(self) -> np.ndarray:
         return self.kernel.array()
 
-    @cached_property
+    @lazy
     def hash(self) -> int:
         return hash((self.shape, self.axes, self.geometry, self.kernel, self.border, self.nan, self.image, self.result))
 

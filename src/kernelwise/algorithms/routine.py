@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from typing import NamedTuple
@@ -17,7 +18,9 @@ EMITTERS = {"direct": direct.emit, "separable": separable.emit}
 MOST_ROUTINES = 1024
 
 _routines: OrderedDict[tuple[Spec, Target], Routine] = OrderedDict()
-_lock = threading.Lock()
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no child may begin with a lock that nobody will release
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Routine(NamedTuple):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from ..lazy import lazy
 from .sums import Sums
 
 TRUSTED = 1e-13  # eigenvalues below this share of the largest one are rounding
@@ -23,7 +23,7 @@ class Bowl:
     sums: Sums
     start: np.ndarray  # (p,)
 
-    @cached_property
+    @lazy
     def _eigen(self) -> tuple[np.ndarray, np.ndarray]:
         values, vectors = np.linalg.eigh(self.sums.gram)
         return np.maximum(values, 0.0), vectors
@@ -33,7 +33,7 @@ class Bowl:
         """Eigenvalues of the Gram matrix, ascending; the loss is twice as curved along each direction."""
         return self._eigen[0]
 
-    @cached_property
+    @lazy
     def known(self) -> np.ndarray:
         """Whether a direction shows in the images at all."""
         return (self.curvatures > TRUSTED * self.steepest) & (self.curvatures > 0)
@@ -46,12 +46,12 @@ class Bowl:
     def condition(self) -> float:
         return self.steepest / float(self.curvatures[0]) if self.known.all() else np.inf
 
-    @cached_property
+    @lazy
     def _directions(self) -> tuple[np.ndarray, np.ndarray]:
         """Of those that show: (curvatures, vectors as rows)."""
         return self.curvatures[self.known], np.ascontiguousarray(self._eigen[1][:, self.known].T)
 
-    @cached_property
+    @lazy
     def lowest(self) -> np.ndarray:
         """Where descent leads: a kernel of the least loss; of several, the one nearest to the start."""
         c, along = self._directions
@@ -66,7 +66,7 @@ class Bowl:
         away = along @ (k - self.lowest)
         return float(max(0.0, away @ (c * away + self._slope)))
 
-    @cached_property
+    @lazy
     def _slope(self) -> np.ndarray:
         """The gradient at the lowest point, along the directions: what rounding leaves of 0."""
         return self._directions[1] @ self.gradient(self.lowest)
