@@ -1,4 +1,4 @@
-"""What is not allowed is refused, with the argument in backticks, what is allowed and what was given; before it costs."""
+"""What is not allowed is refused: the argument in backticks, what is allowed, what was given; and before it costs."""
 
 import itertools
 import re

@@ -10,11 +10,13 @@ import multiprocessing
 from collections.abc import Callable
 from unittest import mock
 
+import numpy as np
 import pytest
 
+import kernelwise as kw
 import kernelwise.algorithms.routine as routines
 from kernelwise import bands, run
-from support import cases
+from support import cases, oracle
 
 FAST_CHUNKS = 10
 LONG_CHUNKS = 100
@@ -68,6 +70,26 @@ def test_pieces_of_any_size_give_the_definition_exactly() -> None:
     with mock.patch.object(run, "bands", functools.partial(bands.bands, budget=500)):
         for number in range(400):
             cases.check(SEED + 2, number)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("budget", [500, 20_000, bands.BAND_BYTES])
+def test_taps_that_are_far_apart_may_be_pulled_together(ndim: int, budget: int, rng: np.random.Generator) -> None:
+    """Of images that must be copied only the pixels under the taps are, however far the kernel reaches."""
+    with mock.patch.object(run, "bands", functools.partial(bands.bands, budget=budget)):
+        for _ in range(25):
+            x = rng.integers(-30, 31, rng.integers(1, {1: 400, 2: 90, 3: 20}[ndim], ndim)).astype(
+                rng.choice([">f4", "f2"])
+            )
+            k = rng.integers(-5, 6, rng.integers(1, 5, ndim)).astype(np.int8)
+            options = {
+                "dilation": tuple(rng.choice([1, 15, 16, 17, 33, 64], ndim).tolist()),
+                "stride": tuple(rng.choice([1, 1, 2, 5], ndim).tolist()),
+                "mode": str(rng.choice(["same", "full", "valid"])),
+                "border": str(rng.choice(cases.BORDERS)),
+            }
+            wanted = oracle.correlate(x.astype("f8"), k, **options)
+            assert np.array_equal(kw.correlate(x, k, **options), wanted.astype(x.dtype)), (x.shape, k.shape, options)
 
 
 def test_the_comparison_sees_one_wrong_pixel() -> None:
