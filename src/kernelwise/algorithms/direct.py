@@ -44,13 +44,10 @@ def propose(request: Request) -> Proposal:
     rows, wide = block(request.target, sharing=tall > 1)
     if tall == 1 and count <= FEW_TAPS:
         wide = min(wide, FEW_TAPS)
-    spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
-    groups = proportional_columns(weights)
-    work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
-    worth = tall == 1 or not request.sums.is_float or work < WORTH_BAKING * weights.size
-    if worth and not request.changing and count * (rows if tall > 1 else 1) * wide <= MOST_BAKED:
-        loads = conversions(spec, planes * sum(len(members) for _, members in groups))
-        return Proposal(spec, None, float(work), loads, f"{count} taps, written into the code")
+    if not request.changing and count * (rows if tall > 1 else 1) * wide <= MOST_BAKED:
+        baked = _propose_baked(request, count, rows, wide)
+        if baked is not None:
+            return baked
     masked = bool(count < weights.size) and request.sums.is_float
     plain = request.row_step == 1 and request.row_gap == 1
     if tall > 1 and (tall <= TALLEST_UNROLLED or plain):
@@ -67,6 +64,19 @@ def propose(request: Request) -> Proposal:
     loads = conversions(spec, planes * across)
     why = f"{count} taps, weights in a table, row by row"
     return Proposal(spec, table(spec, weights), 2.0 * weights.size, loads, why)
+
+
+def _propose_baked(request: Request, count: int, rows: int, wide: int) -> Proposal | None:
+    """Weights written into the code, where that saves work."""
+    weights = request.weights
+    planes, tall, _ = weights.shape
+    groups = proportional_columns(weights)
+    work = sum(len(members) / rows + np.count_nonzero(base) for base, members in groups)
+    if tall > 1 and request.sums.is_float and work >= WORTH_BAKING * weights.size:
+        return None
+    spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
+    loads = conversions(spec, planes * sum(len(members) for _, members in groups))
+    return Proposal(spec, None, float(work), loads, f"{count} taps, written into the code")
 
 
 def table(spec: Spec, weights: np.ndarray) -> np.ndarray:
