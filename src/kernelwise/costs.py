@@ -18,6 +18,7 @@ NANOSECONDS = {  # algorithm: (for each output, for each multiply-add)
 CONVERSION_NANOSECONDS = 0.007
 REFERENCE_NANOSECONDS = 12.0  # for each output and tap
 STREAM_BYTES = 16 << 20  # results from this size on are written past the caches: smaller ones are still found there
+STREAM_LINES = 2  # times that many where a row of the result is written alone: then plain writing does well for longer
 THREAD_SECONDS = 60e-6  # work that is worth another thread
 
 
@@ -27,6 +28,11 @@ def seconds(proposal: Proposal, target: Target, outputs: int) -> float:
     scale = MEASURED_LANES / target.lanes(proposal.spec.sums.bytes)
     work = each * proposal.work + CONVERSION_NANOSECONDS * proposal.conversions
     return outputs * (fixed * max(1.0, scale / 2) + work * scale) * 1e-9
+
+
+def stream_bytes(rows: int) -> int:
+    """The size of result from which it is streamed, for a kernel of so many rows."""
+    return STREAM_BYTES * (1 if rows > 1 else STREAM_LINES)
 
 
 def reference_seconds(taps: int, outputs: int) -> float:

@@ -152,8 +152,7 @@ def _run(
     assert placed is not None, "the array can be walked as it lies"
     code, made = run.prepare(chosen.parts[0], chosen, placed, out.array.nbytes)
     step = made.args[launches.walk.FIELDS.index("stream_step")]
-    tall = chosen.parts[0].spec.taps[1] > 1
-    assert bool(step) == (stream and tall), "streamed or not as asked"
+    assert bool(step) == stream, "streamed or not as asked"
     walk_over(code.walk, made, x.array, out.array, placed.offsets, at_end)
     assert out.untouched(), f"bytes beside the rows of the result were written to: {shape}, {options}"
     work = np.int64 if guard.image in WHOLE and not guard.real_kernel else np.result_type(values, np.float64)

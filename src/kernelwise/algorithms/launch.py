@@ -14,6 +14,7 @@ from ..problem import Axis
 from . import separable, walk
 from .spec import Spec
 
+UNIT_WORK = 1 << 27  # multiply-adds in a unit, about: some milliseconds, after which a call can be interrupted
 UNIT_OUTPUTS = 1 << 16  # outputs in a unit: large enough to hide its start, small enough to share out
 PANEL = {"direct": 4096, "separable": 2048}  # columns a unit covers: its rows then stay in the second-level cache
 TILE_BYTES = 1 << 18
@@ -167,19 +168,27 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
             left = (0, _up(max(start + align // spec.result.bytes - 1, lanes), channels))
         if stop < total:
             right = (max(0, total - _up(max(total - stop, lanes), channels)), total)
-    panels = max(1, round((stop - start) / PANEL[spec.algorithm]))
+    most = _most_columns(spec, step)
+    panels = max(1, round((stop - start) / most))
     panel = (stop - start) // panels
     panel = panel // (step * channels) * (step * channels) if panels > 1 else panel
-    sheet.write(inner_start=start, inner_stop=stop, panels=panels, panel=panel)
+    sheet.write(inner_start=start, inner_stop=stop, inner_panels=panels, panel=panel)
     sheet.write(lead=lead, span=spec.span, column_step=axis.stride, channels=channels)
-    sheet.write(left_stop=left[1], right_start=right[0], right_stop=right[1])
+    widest_staged = lanes
     for side, staged in (("left", left), ("right", right)):
-        _staged(side, staged, axis, channels, border, sheet)
+        widest_staged = max(widest_staged, _staged(side, staged, axis, channels, border, most, sheet))
+    panels = max(panels, sheet["left_panels"], sheet["right_panels"])
+    sheet.write(panels=panels)
     joined = total if panels == 1 and _rows_follow(spec, grid, total) else 0
     sheet.write(result_bytes=spec.result.bytes, joined=joined, align=align, stream_step=step if spec.stream else 0)
-    widest_staged = max(left[1], right[1] - right[0], lanes)
     sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
-    return max(widest_staged, stop - start - (panels - 1) * panel)
+    return max(widest_staged, stop - start - (sheet["inner_panels"] - 1) * panel)
+
+
+def _most_columns(spec: Spec, step: int) -> int:
+    """Columns in a panel: of a large kernel fewer, so that no unit takes long."""
+    taps = math.prod(spec.taps) if spec.algorithm == "direct" else sum(spec.taps)
+    return min(PANEL[spec.algorithm], max(2 * step, UNIT_WORK // (taps * spec.rows)))
 
 
 def _alignment(spec: Spec, grid: Grid, lanes: int) -> int:
@@ -197,16 +206,21 @@ def _rows_follow(spec: Spec, grid: Grid, total: int) -> bool:
     return alone and alike and grid.row_strides == (total * spec.image.bytes, total * spec.result.bytes)
 
 
-def _staged(side: str, staged: tuple[int, int], axis: Axis, channels: int, border: str, sheet: Sheet) -> None:
-    """The image column behind every column of the tile, and the longest run of neighbours among them."""
+def _staged(side: str, staged: tuple[int, int], axis: Axis, channels: int, border: str, most: int, sheet: Sheet) -> int:
+    """The image column behind every staged column, and the longest run of neighbours among them; in pieces of about
+    ``most`` columns, the last one up to twice as wide. Returns the width of the widest."""
     begin, end = staged
     virtual = np.arange(begin, end + sheet["span"] if end > begin else begin, dtype=np.int64) - sheet["lead"]
     pixel, channel = np.divmod(virtual, channels)
     source = source_index(pixel, axis.n, border)
     columns = np.where(source == OUTSIDE, OUTSIDE, source * channels + channel)
     first, stop = np.searchsorted(virtual, [0, axis.n * channels])
+    piece = _up(most, channels)
+    pieces = max(1, (end - begin) // piece)
     sheet.point(f"{side}_map", np.append(columns, 0))
+    sheet.write(**{f"{side}_start": begin, f"{side}_stop": end, f"{side}_panels": pieces, f"{side}_panel": piece})
     sheet.write(**{f"{side}_copy": int(first), f"{side}_copy_stop": int(max(first, stop))})
+    return end - begin - (pieces - 1) * piece
 
 
 def _scratch(spec: Spec, sheet: Sheet, widest: int, lanes: int) -> int:

@@ -32,11 +32,11 @@ FIELDS = (
     *("planes", "slots", "block_rows", "blocks", "unit_slots", "unit_offsets", "block_slots"),
     *("rows_out", "row_step", "row_map", "virtual_rows", "row_out"),
     # columns, in elements of a row at stride 1
-    *("lead", "span", "inner_start", "inner_stop", "panel", "lanes", "align", "stream_step"),
+    *("lead", "span", "inner_start", "inner_stop", "inner_panels", "panel", "lanes", "align", "stream_step"),
     *("column_step", "channels", "result_bytes", "joined"),
     # staged columns, and what stands outside
-    *("left_stop", "left_map", "left_copy", "left_copy_stop"),
-    *("right_start", "right_stop", "right_map", "right_copy", "right_copy_stop"),
+    *("left_start", "left_stop", "left_map", "left_copy", "left_copy_stop", "left_panels", "left_panel"),
+    *("right_start", "right_stop", "right_map", "right_copy", "right_copy_stop", "right_panels", "right_panel"),
     *("fill", "fill_row", "tile_pitch"),
     # places in scratch memory
     *("at_rows", "at_outs", "at_source", "at_tile", "at_spare", "at_dense", "dense_pitch", "at_temp"),
@@ -85,18 +85,29 @@ def _emit_walk(module: Module, pixel_bytes: int) -> None:
         values = [args, scratch, result, first_row, start, stop - start, fn.index(tile), body]
         fn.call(f"blocks_{pixel_bytes}", VOID, values)
 
-    plain = a.address("plain_body")
-    last = panel.equals(panels - 1)
-    _interior(fn, a, scratch, result, first_row, panel, last, blocks, pixel_bytes)
-    with fn.when(panel.equals(0) & (a.integer("left_stop") > 0)):
-        stage = [args, scratch, a.integer("left_stop"), a.address("left_map")]
-        fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("left_copy"), a.integer("left_copy_stop")])
-        blocks(fn.index(0), a.integer("left_stop"), 1, plain)
-    with fn.when(last & (a.integer("right_stop") > a.integer("right_start"))):
-        width = a.integer("right_stop") - a.integer("right_start")
-        stage = [args, scratch, width, a.address("right_map")]
-        fn.call(f"stage_{pixel_bytes}", VOID, [*stage, a.integer("right_copy"), a.integer("right_copy_stop")])
-        blocks(a.integer("right_start"), a.integer("right_stop"), 1, plain)
+    with fn.when(panel < a.integer("inner_panels")):
+        last = panel.equals(a.integer("inner_panels") - 1)
+        _interior(fn, a, scratch, result, first_row, panel, last, blocks, pixel_bytes)
+    for side, piece in (("left", panel), ("right", panels - 1 - panel)):
+        with fn.when((piece < a.integer(f"{side}_panels")) & (a.integer(f"{side}_stop") > a.integer(f"{side}_start"))):
+            _border(fn, a, args, scratch, side, piece, blocks, pixel_bytes)
+
+
+def _border(
+    fn: Function, a: Record, args: Value, scratch: Value, side: str, piece: Value, blocks: Blocks, pixel_bytes: int
+) -> None:
+    """A piece of the columns near a border: staged, then done by the plain body."""
+    skipped = piece * a.integer(f"{side}_panel")
+    begin = a.integer(f"{side}_start") + skipped
+    last = piece.equals(a.integer(f"{side}_panels") - 1)
+    end = fn.select(last, a.integer(f"{side}_stop"), begin + a.integer(f"{side}_panel"))
+    width = end - begin + a.integer("span")
+    copy, copy_stop = (
+        (a.integer(f"{side}_{name}") - skipped).maximum(0).minimum(width) for name in ("copy", "copy_stop")
+    )
+    stage = [args, scratch, end - begin, a.address(f"{side}_map") + skipped * 8, copy, copy_stop]
+    fn.call(f"stage_{pixel_bytes}", VOID, stage)
+    blocks(begin, end, 1, a.address("plain_body"))
 
 
 def _find_rows(fn: Function, a: Record, scratch: Value, image: Value, plane: Value, first_row: Value) -> None:
