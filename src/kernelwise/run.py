@@ -118,13 +118,8 @@ def prepare(proposal: Proposal, plan: Plan, placed: Placed, result_bytes: int) -
     problem, spec, target = plan.problem, proposal.spec, plan.target
     assert target is not None
     grid = placed.grid
-    many_rows = spec.taps[1] > 1  # at once; one row after the other streams well as it is
-    if (
-        many_rows
-        and result_bytes >= costs.STREAM_BYTES
-        and grid.row_strides[1] % ROW_ALIGN == 0
-        and grid.columns.stride == 1
-    ):
+    large = result_bytes >= costs.stream_bytes(spec.taps[1])
+    if large and grid.row_strides[1] % ROW_ALIGN == 0 and grid.columns.stride == 1:
         spec = replace(spec, stream=True)
     code = routine(spec, target)
     fill = np.asarray(problem.fill).real.astype(native_image(problem))

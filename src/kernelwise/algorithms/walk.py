@@ -103,7 +103,7 @@ def _border(
     end = fn.select(last, a.integer(f"{side}_stop"), begin + a.integer(f"{side}_panel"))
     width = end - begin + a.integer("span")
     copy, copy_stop = (
-        (a.integer(f"{side}_{name}") - skipped).maximum(0).minimum(width) for name in ("copy", "copy_stop")
+        (a.integer(f"{side}_{field}") - skipped).maximum(0).minimum(width) for field in ("copy", "copy_stop")
     )
     stage = [args, scratch, end - begin, a.address(f"{side}_map") + skipped * 8, copy, copy_stop]
     fn.call(f"stage_{pixel_bytes}", VOID, stage)
