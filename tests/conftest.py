@@ -1,6 +1,8 @@
 """What all tests share: fixed seeds, and a place where a test can report a figure it measured."""
 
 import random
+import signal
+import threading
 import zlib
 from collections.abc import Callable
 
@@ -10,6 +12,11 @@ import pytest
 
 hypothesis.settings.register_profile("kernelwise", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.load_profile("kernelwise")
+
+# A shell without job control starts what runs in its background with Ctrl-C ignored, and children inherit that: the
+# programs that the tests interrupt would never notice.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
