@@ -30,7 +30,7 @@ KERNELS = {  # real weights, so that every order of adding up has bits of its ow
     "9x11": DRAW.standard_normal((9, 11)),
     "21x6": DRAW.standard_normal((21, 6)),
     "1x37": DRAW.standard_normal((1, 37)),
-    "1x150": DRAW.standard_normal((1, 150)),
+    "1x190": DRAW.standard_normal((1, 190)),
     "bell": np.outer(bell(7), bell(9)),
     "two products": np.outer(bell(5), bell(6)) + np.outer(np.arange(5.0), bell(6)),
     "folded": np.multiply.outer([0.3, 0.7, -0.2], [1, -2, 0, 4, 1]),

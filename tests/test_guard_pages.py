@@ -38,7 +38,7 @@ def assert_clean(first: int, step: int, which: str, how: str) -> int:
 def test_no_routine_leaves_its_arrays(part: int, report_figure: Callable[[str, str], None]) -> None:
     """Every form, pair of dtypes and target into the natural dtype; into every other dtype once."""
     done = assert_clean(part, PARTS, "some", "plain")
-    assert done > 1000
+    assert done > 900
     report_figure(f"between forbidden pages, part {part + 1} of {PARTS}", f"{done} calls")
 
 
