@@ -187,7 +187,7 @@ def walk_over(walk: int, made: Launch, x: np.ndarray, out: np.ndarray, offsets: 
 # ---------------------------------------------------------------- a process of its own
 
 
-TURNS = {"some": 3, "every": 40}
+TURNS = {"some": 3, "every": 12}
 
 
 def main(first: int, step: int, which: str, how: str) -> None:
