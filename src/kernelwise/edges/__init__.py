@@ -1,0 +1,41 @@
+"""Step 3: edges. Gradients, Canny, positions finer than a pixel, chains of edge pixels, and scoring."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_LATER = {  # public name: module in this folder, imported when first asked for
+    "gradient": "gradient",
+    "Gradient": "gradient",
+    "sobel": "gradient",
+    "scharr": "gradient",
+    "prewitt": "gradient",
+    "roberts": "gradient",
+    "farid": "gradient",
+    "laplace": "second",
+    "log": "second",
+    "zero_crossings": "second",
+    "canny": "canny",
+    "subpixel": "subpixel",
+    "Points": "subpixel",
+    "link": "link",
+    "Chain": "link",
+    "score": "score",
+    "Score": "score",
+    "figure_of_merit": "score",
+}
+
+__all__ = sorted(_LATER)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
