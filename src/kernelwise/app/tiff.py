@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import lzma
+import math
 import os
-from typing import BinaryIO
+import zlib
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -14,6 +18,9 @@ from ..errors import ImageError
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian, TIFF and BigTIFF
 KINDS = "iuf"
 CHANNELS = (1, 3, 4)
+LEAST_TILE = 1 << 22  # pixels that a tile may always have: small images lie in tiles larger than they are
+PIECE = 1 << 20  # bytes unpacked at a time to see how many there are
+SPARE = 1 << 24  # bytes more than there should be that need no looking after
 
 # tifffile reports through logging; without a handler Python would print its remarks on the terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -39,6 +46,7 @@ def read_deep(stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, int, int] 
         if page.dtype.kind not in KINDS or samples not in CHANNELS or page.imagedepth != 1:
             raise ImageError(f"a TIFF of {samples} samples of {page.dtype} per pixel is not an image that can be read")
         _check_extents(page, stream)
+        _check_inflation(page, stream, max_pixels)
         try:
             pixels = page.asarray(maxworkers=1)
         except (KeyError, ValueError) as error:
@@ -69,6 +77,64 @@ def _check_extents(page: tifffile.TiffPage, stream: BinaryIO) -> None:
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if offset <= 0 or count <= 0 or offset + count > size:
             raise ImageError(f"the file is truncated: bytes {offset} to {offset + count} are missing")
+
+
+def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int) -> None:
+    """No strip or tile may unpack to more than its pixels take: a few kilobytes can hold gigabytes of zeros.
+
+    tifffile unpacks a strip whole and cuts it to size afterwards. Where the packed bytes could hold much more than
+    the strip, they are unpacked here first, a piece at a time and no further than the strip goes.
+    """
+    if math.prod(page.chunks) > max(max_pixels, LEAST_TILE):
+        raise ImageError(f"tiles of {page.chunks} pixels are larger than the limit of {max_pixels} pixels")
+    allowed = math.prod(page.chunks) * page.dtype.itemsize
+    measure, most = UNPACKED.get(page.compression, (None, 0))
+    if measure is None:
+        return
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if count * most > allowed + SPARE:
+            stream.seek(offset)
+            if measure(stream.read(count), allowed) > allowed:
+                raise ImageError(f"a strip or tile unpacks to more than its {allowed} bytes")
+
+
+def _inflated(data: bytes, enough: int) -> int:
+    """Bytes that a zlib stream unpacks to; not counted further than `enough`."""
+    return _pulled(zlib.decompressobj(), data, enough)
+
+
+def _lzma_unpacked(data: bytes, enough: int) -> int:
+    """Bytes that an LZMA stream unpacks to; not counted further than `enough`."""
+    return _pulled(lzma.LZMADecompressor(), data, enough)
+
+
+def _pulled(unpacker: Any, data: bytes, enough: int) -> int:
+    total = 0
+    while not unpacker.eof and total <= enough:
+        piece = unpacker.decompress(data, PIECE)
+        data = getattr(unpacker, "unconsumed_tail", b"")  # zlib hands the rest back, lzma keeps it
+        total += len(piece)
+        if not piece and not data:
+            break
+    return total
+
+
+def _packbits_unpacked(data: bytes, enough: int) -> int:
+    """Bytes that PackBits runs (TIFF 6.0, page 42) unpack to; not counted further than `enough`."""
+    at = total = 0
+    while at < len(data) and total <= enough:
+        length = data[at]
+        total += 0 if length == 128 else length + 1 if length < 128 else 257 - length
+        at += length + 2 if length < 128 else 1 if length == 128 else 2
+    return total
+
+
+UNPACKED: dict[int, tuple[Callable[[bytes, int], int], int]] = {  # compression: bytes unpacked, most out of one byte in
+    tifffile.COMPRESSION.DEFLATE: (_inflated, 1032),
+    tifffile.COMPRESSION.ADOBE_DEFLATE: (_inflated, 1032),
+    tifffile.COMPRESSION.LZMA: (_lzma_unpacked, 10_000),
+    tifffile.COMPRESSION.PACKBITS: (_packbits_unpacked, 64),
+}
 
 
 def write(stream: BinaryIO, pixels: np.ndarray) -> None:
