@@ -11,13 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernelwise.app.bench import calls, cases, command, machine, main, measure, ours, processes, report, rivals, timing
+from kernelwise.app.bench import (
+    calls,
+    cases,
+    command,
+    comparison,
+    machine,
+    main,
+    measure,
+    ours,
+    processes,
+    report,
+    rivals,
+    timing,
+)
+from kernelwise.jit import pool
 
 TINY = timing.Pace(least=1, most=1, budget=0.0, block=0.0, pause=0.0)
 PEAK = 1e11  # operations per second, wherever it does not matter
 ROWS = [
     *cases.full([(32, 40)]),
     *(row for row in cases.full([(32, 40, 3)]) if row.kernel.name in ("[1,-1]", "3x3", "3x3 int", "gaussian 5")),
+    *cases.large([(48, 64)], sides=(11, 31)),
 ]
 ROW = cases.Row(cases.SOBEL_X, (32, 40), "u8", "int16")
 
@@ -99,6 +114,84 @@ def test_small_calls_agree_and_are_timed(shape: tuple[int, int], way: str) -> No
     assert (result.status, result.why) == ("ok", "")
     missing = {name for name, reason in result.left_out.items() if reason == rivals.NOT_INSTALLED}
     assert set(result.medians) == {ours.NAME, *calls.THEIRS} - missing
+
+
+@pytest.mark.parametrize("side", cases.LARGE)
+def test_beside_a_large_kernel_stand_those_who_have_an_algorithm_for_it(side: int) -> None:
+    (row,) = [row for row in cases.large([(48, 64)], sides=[side]) if row.types == "u8->f32"]
+    x, out = row.image(), row.empty()
+    names = {c.name for c in rivals.contenders(row, x, out)}
+    every = {
+        "cv2.filter2D": "cv2",
+        "signal.fftconvolve": "scipy",
+        "signal.oaconvolve": "scipy",
+        "torch.conv2d": "torch",
+    }
+    assert names == {name for name, module in every.items() if rivals.is_installed(module)}
+
+
+# --- rows that are no kernels ---
+
+
+def halves(section: str = "ndimage", *, wrong: float = 0.0, theirs_wrong: float = 0.0) -> comparison.Comparison:
+    """Half of an image, by ours and by NumPy's division."""
+    x = np.arange(12.0).reshape(3, 4)
+
+    def prepare(threads: int) -> comparison.Prepared:
+        agree = comparison.within(1e-12)
+        return comparison.Prepared(
+            lambda: x * 0.5 + wrong,
+            lambda got: agree(got, x / 2),
+            [comparison.Rival("numpy.divide", "numpy", lambda: x / 2 + theirs_wrong, agree, one_thread=True)],
+        )
+
+    return comparison.Comparison(section, "3x4", "f64", "halves", prepare)
+
+
+def test_a_comparison_is_timed_at_every_thread_count_when_all_agree() -> None:
+    one, two = comparison.measure(halves(), (1, 2), TINY)
+    for result in (one, two):
+        assert (result.status, result.why, result.section) == ("ok", "", "ndimage")
+        assert (result.best, result.best_threads) == ("numpy.divide", 1)
+        assert result.ratio == pytest.approx(one.medians["numpy.divide"] / result.medians[ours.NAME])
+    assert set(two.medians) == {ours.NAME}
+    assert "ndimage 3x4 f64 halves" in {one.name, two.name}
+
+
+@pytest.mark.parametrize("wrong", [{"wrong": 1e-9}, {"wrong": np.nan}, {"theirs_wrong": 1e-9}])
+def test_a_comparison_in_which_anybody_is_wrong_fails(wrong: dict[str, float]) -> None:
+    (result,) = comparison.measure(halves(**wrong), (1,), TINY)
+    assert (result.status, result.medians) == ("fail", {})
+    assert "Disagreement" in result.why and "12 wrong" in result.why
+
+
+def test_a_comparison_leaves_the_number_of_threads_as_it_was() -> None:
+    before = pool.threads()
+    comparison.measure(halves(), (1, 2), TINY)
+    assert pool.threads() == before
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "allowed", "agrees"),
+    [
+        ([1, 2], [1, 2], 0, True),
+        ([1, 2], [1, 3], 0, False),
+        ([1, 2], [1, 3], 1, True),
+        ([1.0, np.nan], [1.0, np.nan], 0, False),
+        ([1.0, 2.0], [1.0, np.nan], 5, False),
+        ([1, 2], [[1, 2]], 0, False),
+        ([True, False], [True, True], 0, False),
+    ],
+)
+def test_results_agree_only_when_every_value_is_near_enough(
+    mine: list[float], theirs: list[float], allowed: float, agrees: bool
+) -> None:
+    try:
+        comparison.within(allowed)(np.array(mine), np.array(theirs))
+    except measure.agree.Disagreement:
+        assert not agrees
+    else:
+        assert agrees
 
 
 # --- what is wrong is not timed ---
@@ -247,7 +340,7 @@ def test_the_summary_names_the_rows_that_we_lose(written: dict[str, Any]) -> Non
     small = dict(written, rows=[lost, won])
     text = "\n".join(report.summary(small))
     assert "slower than the best rival in 1 of 2 rows" in text
-    assert f"lowest row: {lost['name']}, 1 thread: 0.50 (X)" in text
+    assert f"all images, lowest row: {lost['name']}, 1 thread: 0.50 (X)" in text
     assert "geometric mean of the ratios over all 2 rows: 2.00" in text
     assert report.means(small["rows"])["all images"] == {1: (pytest.approx(0.5), 1), 2: (pytest.approx(8.0), 1)}
     assert report.marked_ratio(0.5) == "0.50<"
@@ -308,6 +401,24 @@ def test_wrong_usage_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[
         main(wrong)
     assert stop.value.code == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+def test_groups_are_chosen_by_their_names_and_rows_by_words(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = command._chosen
+    assert chosen("large", "large 512x512 f32->f32 31x31", "calls, large")
+    assert not chosen("filters", "512x512 f32->f32 [1,-1]", "calls, large")
+    assert chosen("filters", "512x512 f32->f32 [1,-1]", "512x512 [1,-1]")
+    assert chosen("filters", "512x512 f32->f32 [1,-1]", None)
+    assert not chosen("filters", "512x512 f32->f32 3x3", "512x512 [1,-1]")
+    assert main(["--only", "calls,nonsense"]) == 2
+    assert "names no group" in capsys.readouterr().err
+
+
+def test_the_quick_rows_of_large_kernels_are_part_of_the_full_ones() -> None:
+    quick, full = {r.name for r in cases.quick_large()}, {r.name for r in cases.large()}
+    assert quick <= full
+    assert len(quick) == sum(len(names) for pairs in cases.QUICK_LARGE.values() for names in pairs.values())
+    assert len(full) == len(cases.LARGE) * len(cases.LARGE_PAIRS) * len(cases.LARGE_SHAPES)
 
 
 def test_the_quick_rows_are_part_of_the_full_ones() -> None:

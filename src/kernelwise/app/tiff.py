@@ -46,7 +46,7 @@ def read_deep(stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, int, int] 
         if page.dtype.kind not in KINDS or samples not in CHANNELS or page.imagedepth != 1:
             raise ImageError(f"a TIFF of {samples} samples of {page.dtype} per pixel is not an image that can be read")
         _check_extents(page, stream)
-        _check_inflation(page, stream, max_pixels)
+        _check_inflation(page, stream, max_pixels, page.dtype.itemsize)
         try:
             pixels = page.asarray(maxworkers=1)
         except (KeyError, ValueError) as error:
@@ -79,7 +79,7 @@ def _check_extents(page: tifffile.TiffPage, stream: BinaryIO) -> None:
             raise ImageError(f"the file is truncated: bytes {offset} to {offset + count} are missing")
 
 
-def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int) -> None:
+def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int, itemsize: int) -> None:
     """No strip or tile may unpack to more than its pixels take: a few kilobytes can hold gigabytes of zeros.
 
     tifffile unpacks a strip whole and cuts it to size afterwards. Where the packed bytes could hold much more than
@@ -87,7 +87,7 @@ def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int)
     """
     if math.prod(page.chunks) > max(max_pixels, LEAST_TILE):
         raise ImageError(f"tiles of {page.chunks} pixels are larger than the limit of {max_pixels} pixels")
-    allowed = math.prod(page.chunks) * page.dtype.itemsize
+    allowed = math.prod(page.chunks) * itemsize
     measure, most = UNPACKED.get(page.compression, (None, 0))
     if measure is None:
         return

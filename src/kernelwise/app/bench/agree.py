@@ -71,7 +71,7 @@ def with_definition(row: Row, x: np.ndarray, ours: np.ndarray) -> None:
         )
         inner = truth[rows.start - around[0].start :, columns.start - around[1].start :][: CROP[0], : CROP[1]]
         part = ours[rows, columns]
-        compare("the definition", part, settled(inner, part.dtype), tolerance(row, x))
+        compare("the definition", part, settled(inner, part.dtype), tolerance(row, x, fourier=row.large))
         if not row.kernel.exact and part.dtype == np.uint8:
             _few_other_levels(part, settled(inner, part.dtype))
 

@@ -15,6 +15,9 @@ DTYPES: dict[str, np.dtype] = {
 PAIRS = (("f32", "f32"), ("u8", "u8"), ("u8", "int16"), ("u8", "f32"))
 SHAPES = ((512, 512), (1080, 1920), (4096, 4096), (1080, 1920, 3))
 DENSE = ((1, 2), (3, 3), (5, 5), (7, 7))
+LARGE = (11, 15, 31, 63)  # sides of the kernels in the group "large"
+LARGE_PAIRS = (("f32", "f32"), ("u8", "u8"), ("u8", "f32"))
+LARGE_SHAPES = ((512, 512), (1080, 1920), (4096, 4096))
 GAUSSIANS = {5: 1.0, 15: 2.5}  # taps -> sigma in pixels
 LARGEST_INTEGER_SUM = 128  # of sum|k|: then 255 * sum|k| fits in int16, and no integer row saturates there
 
@@ -47,7 +50,13 @@ class Row:
 
     def __post_init__(self) -> None:
         size = "x".join(map(str, self.shape))
-        object.__setattr__(self, "name", f"{size} {self.source}->{self.result} {self.kernel.name}")
+        group = "large " if self.large else ""
+        object.__setattr__(self, "name", f"{group}{size} {self.source}->{self.result} {self.kernel.name}")
+
+    @property
+    def large(self) -> bool:
+        """A dense kernel that Fourier transforms are made for: what goes tap by tap does not take part."""
+        return self.kernel.family == "dense" and min(self.kernel.weights.shape) >= LARGE[0]
 
     @property
     def image_name(self) -> str:
@@ -132,6 +141,20 @@ def full(shapes: Iterable[tuple[int, ...]] = SHAPES) -> list[Row]:
     return [Row(k, shape, *pair) for shape in shapes for pair in PAIRS for k in kernels(*pair)]
 
 
+def large(shapes: Iterable[tuple[int, ...]] = LARGE_SHAPES, sides: Iterable[int] = LARGE) -> list[Row]:
+    """Every large dense kernel, of floats, on every shape."""
+    return [Row(dense(k, k), shape, *pair) for shape in shapes for pair in LARGE_PAIRS for k in sides]
+
+
+QUICK_LARGE: dict[str, dict[str, tuple[str, ...]]] = {
+    "512x512": {"f32->f32": ("15x15", "63x63"), "u8->u8": ("31x31",)},
+    "1080x1920": {
+        "f32->f32": ("11x11", "15x15", "31x31", "63x63"),
+        "u8->u8": ("15x15", "31x31"),
+        "u8->f32": ("31x31",),
+    },
+    "4096x4096": {"f32->f32": ("31x31",)},
+}
 QUICK = {
     "512x512": {"f32->f32": ("3x3", "7x7", "gaussian 5"), "u8->u8": ("3x3",), "u8->int16": ("sobel-x",)},
     "1080x1920": {
@@ -148,3 +171,8 @@ QUICK = {
 def quick() -> list[Row]:
     """A subset that shows every size, type pair and kind of kernel in about a minute."""
     return [row for row in full() if row.kernel.name in QUICK[row.image_name].get(row.types, ())]
+
+
+def quick_large() -> list[Row]:
+    """Some of large(): every size and type pair, most of them at 1080 x 1920."""
+    return [row for row in large() if row.kernel.name in QUICK_LARGE[row.image_name].get(row.types, ())]

@@ -18,6 +18,7 @@ QUICK = Pace(least=5, most=15, budget=0.6, hopeless=5.0)
 FULL = Pace(least=5, most=15, budget=2.0, hopeless=20.0)
 CALLS = Pace(least=7, most=15, budget=0.3)
 FORMAT = 1  # of the JSON
+GROUPS = ("filters", "calls", "large", "processes")
 
 Job = Callable[[Pace, float], list[measure.Result]]  # given the multiply-add peak
 
@@ -35,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json and not Path(options.json).absolute().parent.is_dir():
         parser.error(f"`--json` must name a file in a folder that exists (got {options.json!r})")
     jobs = _jobs(options)
-    scripts = [what for what in processes.SCRIPTS if _chosen(f"process {what}", options.only)]
+    scripts = [what for what in processes.SCRIPTS if _chosen("processes", f"process {what}", options.only)]
     if not jobs and not scripts:
-        print(f"no row has every word of {options.only!r} in its name", file=sys.stderr)
+        print(f"{options.only!r} names no group, and no row has every word of it in its name", file=sys.stderr)
         return 2
     found = run(jobs, scripts, FULL if options.full else QUICK, repeats=9 if options.full else 5)
     if options.json:
@@ -73,23 +74,31 @@ def run(jobs: Sequence[Job], scripts: Sequence[str], pace: Pace, repeats: int) -
 
 
 def _jobs(options: argparse.Namespace) -> list[Job]:
-    """The rows that were asked for, images first, each as a function to call."""
-    rows = cases.full() if options.full else cases.quick()
+    """The rows that were asked for, group by group, each as a function to call."""
+    full = options.full
 
-    def image(row: cases.Row) -> Job:
+    def kernel(row: cases.Row) -> Job:
         return lambda pace, peak: measure.measure(row, options.threads, pace, peak)
 
     def call(row: cases.Row, way: str) -> Job:
         return lambda pace, peak: [calls.measure_call(row, way, CALLS)]
 
+    found: list[tuple[str, str, Job]] = []  # group, name, job
+    found += [("filters", row.name, kernel(row)) for row in (cases.full() if full else cases.quick())]
     ways = [(row, way) for row in calls.rows() for way in calls.OURS]
-    small = [call(r, way) for r, way in ways if _chosen(calls.result_of(r, way).name, options.only)]
-    return [image(row) for row in rows if _chosen(row.name, options.only)] + small
+    found += [("calls", calls.result_of(row, way).name, call(row, way)) for row, way in ways]
+    found += [("large", row.name, kernel(row)) for row in (cases.large() if full else cases.quick_large())]
+    return [job for group, name, job in found if _chosen(group, name, options.only)]
 
 
-def _chosen(name: str, only: str | None) -> bool:
-    """Whether every word of ``only`` is a word, or a part of one, in the name."""
-    return only is None or all(word in name for word in only.split())
+def _chosen(group: str, name: str, only: str | None) -> bool:
+    """Whether ``only`` lists the group, or every word of it is a word, or a part of one, in the name."""
+    if only is None:
+        return True
+    listed = [part.strip() for part in only.split(",")]
+    if set(listed) <= set(GROUPS):
+        return group in listed
+    return all(word in name for word in only.split())
 
 
 def _thread_counts(text: str) -> list[int]:
@@ -105,13 +114,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Speed beside OpenCV, SciPy, scikit-image, PyTorch and NumPy, as ratios measured in one run.",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="a subset in about a minute and a half (the default)")
-    size.add_argument("--full", action="store_true", help="every kernel, type and size: 10 to 20 minutes")
+    size.add_argument("--quick", action="store_true", help="a subset in about three minutes (the default)")
+    size.add_argument("--full", action="store_true", help="every kernel, type and size: 20 to 40 minutes")
     both = "1,2" if machine.available_cores() > 1 else "1"
     parser.add_argument(
         "--threads", type=_thread_counts, default=_thread_counts(both), help=f"thread counts (default {both})"
     )
-    parser.add_argument("--only", metavar="TEXT", help="rows with every word of TEXT in their name")
+    parser.add_argument(
+        "--only",
+        metavar="TEXT",
+        help=f"groups with commas between ({', '.join(GROUPS)}), or words: the rows with all of them in their name",
+    )
     parser.add_argument("--json", metavar="FILE", help="write every median and every round there")
     parser.add_argument(
         "--markdown",

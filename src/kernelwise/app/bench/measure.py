@@ -30,7 +30,7 @@ class Result:
     types: str
     kernel: str
     threads: int
-    section: str = "images"  # or "calls"
+    section: str = "images"  # or another key of report.SECTIONS
     integers: bool = False  # integer sums: no fused multiply-add in them
     status: str = "ok"  # or "fail", with the reason in `why`
     why: str = ""
@@ -77,7 +77,10 @@ def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float) -> li
     wrong, or ours raising an error, makes all of them fail, and then nothing is timed.
     """
     integers = row.kernel.exact and row.source == "u8"
-    results = [Result(row.name, row.image_name, row.types, row.kernel.name, t, integers=integers) for t in threads]
+    section = "large" if row.large else "images"
+    results = [
+        Result(row.name, row.image_name, row.types, row.kernel.name, t, section, integers=integers) for t in threads
+    ]
     x, out = row.image(), row.empty()
     try:
         groups = _checked(row, x, out, results, pace.hopeless)
@@ -170,7 +173,7 @@ def _trial(contender: Contender, row: Row, x: np.ndarray, out: np.ndarray, mine:
     first = clock() - start
     if contender.factor != 1.0:
         got = got * got.dtype.type(contender.factor)
-    allowed = max(agree.tolerance(row, x, contender.fourier), contender.levels)
+    allowed = max(agree.tolerance(row, x, contender.fourier or row.large), contender.levels)
     agree.compare(f"{ours.NAME} and {contender.name}", mine[contender.region], got, allowed)
     return first if first > LONG_TRIAL else _seconds(contender, clock)
 

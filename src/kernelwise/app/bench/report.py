@@ -13,7 +13,7 @@ Report = Mapping[str, Any]  # what `kernelwise bench --json` writes
 COLUMNS = (
     ("image", 12, "<"),
     ("types", 10, "<"),
-    ("kernel", 12, "<"),
+    ("what", 27, "<"),
     ("thr", 3, ">"),
     ("ours", 9, ">"),
     ("best rival", 23, "<"),
@@ -23,7 +23,14 @@ COLUMNS = (
     ("copy", 5, ">"),
     ("FMA", 5, ">"),
 )
-SECTIONS = {"images": "all images", "calls": "small calls"}
+SECTIONS = {  # of a result, and how its geometric mean is called
+    "images": "all images",
+    "calls": "small calls",
+    "large": "large kernels",
+    "gradients": "fused gradients",
+    "canny": "canny",
+    "ndimage": "ndimage door",
+}
 LEGEND = (
     "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
     "copy = share of np.copyto's\nbandwidth on one thread; FMA = share of the multiply-add peak, operations as the "
@@ -52,7 +59,8 @@ def text_row(row: Report) -> str:
         percent(row["copy_share"]),
         "-" if row["integers"] else percent(row["fma_share"]),
     )
-    return _line(cells if row["section"] == "images" else cells[:8])
+    shown = {"images": len(cells), "large": len(cells), "calls": 8}.get(row["section"], 9)
+    return _line(cells[:shown])
 
 
 def summary(report: Report) -> list[str]:
@@ -64,10 +72,14 @@ def summary(report: Report) -> list[str]:
         everything = geometric_mean([r["ratio"] for r in timed])
         lines.append(f"geometric mean of the ratios over all {len(timed)} rows: {everything:.2f}; by group (rows):")
         counts, table = _mean_table(rows)
-        lines.append(" " * 16 + "".join(f"{_threads(t):>14}" for t in counts))
-        lines += [f"  {name:<14}" + "".join(f"{cell:>14}" for cell in cells) for name, cells in table]
-        low = min(timed, key=lambda r: r["ratio"])
-        lines.append(f"lowest row: {_title(low)}: {low['ratio']:.2f} ({best_rival(low)})")
+        lines.append(" " * 18 + "".join(f"{_threads(t):>14}" for t in counts))
+        lines += [f"  {name:<16}" + "".join(f"{cell:>14}" for cell in cells) for name, cells in table]
+        for section in SECTIONS:
+            rated = [r for r in timed if r["section"] == section]
+            if rated:
+                low = min(rated, key=lambda r: r["ratio"])
+                which = f"lowest row: {_title(low)}: {low['ratio']:.2f} ({best_rival(low)})"
+                lines.append(f"{SECTIONS[section]}, {which}")
         lost = [r for r in timed if r["ratio"] < 1]
         lines.append(f"slower than the best rival in {len(lost)} of {len(timed)} rows")
         lines += [f"  {_title(r)}: {r['ratio']:.2f} ({best_rival(r)})" for r in sorted(lost, key=lambda r: r["ratio"])]
@@ -141,9 +153,12 @@ def geometric_mean(values: Sequence[float]) -> float:
 def markdown(report: Report) -> str:
     """The tables of the README: a line per row with all its thread counts, the means, the processes, the machine."""
     rows = report["rows"]
-    images = [r for r in rows if r["section"] == "images"]
-    counts = sorted({r["threads"] for r in images})
-    lines = _markdown_images(images, counts) if images else []
+    lines: list[str] = []
+    for section in SECTIONS:
+        found = [r for r in rows if r["section"] == section]
+        if found and section != "calls":
+            lines += ["", *_markdown_rows(found, sorted({r["threads"] for r in found}))]
+    lines = lines[1:]
     calls = [r for r in rows if r["section"] == "calls"]
     if calls:
         lines += ["", "| small call | kernelwise | best rival | ratio |", "|---|---:|---|---:|"]
@@ -153,18 +168,20 @@ def markdown(report: Report) -> str:
         lines += ["", "| geometric mean of the ratios (rows) |" + "".join(f" {_threads(t)} |" for t in counts)]
         lines += ["|---|" + "---:|" * len(counts)]
         lines += [f"| {name.replace('->', ' to ')} | {' | '.join(cells)} |" for name, cells in table]
-    measured = [(what, found) for what, found in report["processes"].items() if "error" not in found]
+    measured = [(what, process) for what, process in report["processes"].items() if "error" not in process]
     if measured:
         lines += ["", "| whole processes | median |", "|---|---:|"]
         lines += [f"| {w}: {n['name']} | {n['median']:.3g} {f['unit']} |" for w, f in measured for n in f["lines"]]
     return "\n".join([*lines, "", machine_line(report["machine"], report["fma_peak"])]) + "\n"
 
 
-def _markdown_images(images: Sequence[Report], counts: Sequence[int]) -> list[str]:
+def _markdown_rows(rows: Sequence[Report], counts: Sequence[int]) -> list[str]:
+    """The rows of one section as a table."""
     titles = "".join(f" {_threads(t)} | best rival | ratio |" for t in counts)
-    lines = [f"| image | types | kernel |{titles}", "|---|---|---|" + "---:|---|---:|" * len(counts)]
+    what = "kernel" if rows[0]["section"] in ("images", "large") else SECTIONS[rows[0]["section"]]
+    lines = [f"| image | types | {what} |{titles}", "|---|---|---|" + "---:|---|---:|" * len(counts)]
     by_name: dict[str, dict[int, Report]] = {}
-    for row in images:
+    for row in rows:
         by_name.setdefault(row["name"], {})[row["threads"]] = row
     for found in by_name.values():
         row = next(iter(found.values()))

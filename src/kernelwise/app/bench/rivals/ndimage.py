@@ -1,6 +1,7 @@
 """scipy.ndimage: correlate, gaussian_filter, sobel, laplace. Outputs preallocated (output=); one thread always.
 
-Where ndimage would truncate or wrap (u8 results), it writes float32 and the result is rounded and saturated after.
+It takes no part in the rows of large kernels. Where it would truncate or wrap (u8 results), it writes float32, and the
+result is rounded and saturated after.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def set_threads(threads: int) -> None:
 def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
     from scipy import ndimage
 
+    if row.large:
+        return  # tap by tap: minutes where the others take a second
     kernel = row.kernel
     weights = kernel.weights.astype(np.float64)
     if row.colour:

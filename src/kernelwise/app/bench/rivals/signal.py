@@ -1,4 +1,8 @@
-"""scipy.signal: correlate2d, fftconvolve, oaconvolve, all "valid": these have no mirrored border. They allocate."""
+"""scipy.signal: correlate2d, fftconvolve, oaconvolve, which have no mirrored border and allocate their results.
+
+They compute "valid", a little less than asked for. In the rows of large kernels, where that would be much less, they
+compute "same" with zeros outside, and correlate2d, which goes tap by tap, takes no part.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
     weights = row.kernel.weights
     region = valid_region(x.shape, weights.shape)
     target = out[region]
-    if not row.colour:
+    if not (row.colour or row.large):
         # An integer kernel on u8 fits in int16, which then is the type of the sum.
         small = weights.astype(np.int16 if row.kernel.exact and row.source == "u8" else np.float32)
         yield Contender(
@@ -36,6 +40,7 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
             region,
             one_thread=True,
         )
+    mode = "same" if row.large else "valid"
     flipped = weights[::-1, ::-1].astype(np.float32)
     if row.colour:
         flipped = flipped[:, :, None]
@@ -43,8 +48,8 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
     def transform(function: Callable[..., np.ndarray]) -> Callable[[], np.ndarray]:
         def call() -> np.ndarray:
             with fft.set_workers(_threads):
-                y = function(x.astype(np.float32, copy=False), flipped, mode="valid", axes=(0, 1))
-            return _settled(y, target)
+                y = function(x.astype(np.float32, copy=False), flipped, mode=mode, axes=(0, 1))
+            return _settled(y, out)[region] if row.large else _settled(y, target)
 
         return call
 
