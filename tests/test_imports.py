@@ -22,7 +22,7 @@ TIERS: list[set[str]] = [
     {"jit"},
     {"algorithms"},
     {"plan", "costs", "pieces"},
-    {"run", "calls"},
+    {"run", "calls", "flagged"},
     {"correlation", "layers"},
     {"edges", "fitting", "caches"},
     {"__init__"},  # the public names, for the doors and the application

@@ -6,6 +6,7 @@ import sys
 
 from . import correlation, plan
 from .algorithms import lag_sums, layout, routine
+from .algorithms.fourier import launch
 from .jit.compile import disk_cache
 
 
@@ -21,6 +22,7 @@ def clear_cache(disk: bool = False) -> None:
     layout.layout.cache_clear()
     routine.clear()
     lag_sums.forget()
+    launch.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):
         stencils.clear_cache()
     if disk:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .jit import entry, pool
+from .jit import entry
 from .lazy import lazy
 from .plan import Plan
-from .run import place_plain, prepare, run, worth
+from .run import place_plain, prepare, run, start
 
 BUILTIN_SECONDS = 60e-6  # jobs below run on one thread, straight from a builtin that checks the arrays itself
 RELEASE_SECONDS = 4e-6  # jobs above let other Python threads run meanwhile
@@ -33,8 +33,8 @@ class Call:
         ready = self._ready
         if ready is None:
             return lambda x, out: None
-        code, made = ready
-        if self.plan.seconds >= BUILTIN_SECONDS:
+        _, (code, made) = ready
+        if self.plan.seconds >= BUILTIN_SECONDS or made.flags:
             return self._start
         return entry.bind(
             routine=code.walk,
@@ -67,7 +67,8 @@ class Call:
         placed = place_plain(self.plan)
         if placed is None or placed.runs:
             return None
-        return prepare(self.plan.parts[0], self.plan, placed, math.prod(self.result_shape) * self.result.itemsize)
+        size = math.prod(self.result_shape) * self.result.itemsize
+        return placed, prepare(self.plan.parts[0], self.plan, placed, size)
 
     def _start(self, x: np.ndarray, out: np.ndarray) -> np.ndarray | None:
         """The same as `bound`, looked at in Python."""
@@ -77,11 +78,8 @@ class Call:
             return None
         if not out.flags.writeable or np.may_share_memory(x, out):
             return None
-        code, made = self._ready
-        args = made.args.copy()
-        args[0], args[1] = x.ctypes.data, out.ctypes.data
-        workers = worth(self.plan.seconds, self.threads)
-        pool.run(code.walk, args.ctypes.data, made.scratch, made.units, workers)
+        placed, ready = self._ready
+        start(self.plan.parts[0], self.plan, placed, ready, x, out, self.threads)
         return out
 
     @staticmethod

@@ -13,17 +13,18 @@ import numpy as np
 
 from . import costs
 from .algorithms import direct, separable
-from .algorithms.layout import column_axis, row_axis, weights3
+from .algorithms.fourier import proposal as fourier
+from .algorithms.layout import axis_of, column_axis, layout, row_axis, weights3
 from .algorithms.numbers import Number
 from .algorithms.routine import current_target, emit
-from .algorithms.spec import Proposal, Request, fitted
+from .algorithms.spec import Proposal, Request, Spec, fitted
 from .errors import ArgumentError
 from .jit.compile import assembly
 from .jit.target import Target
 from .native import kernel_parts, native_dtype, native_image
 from .problem import Problem, one_of
 
-ALGORITHMS = (direct, separable)
+ALGORITHMS = (direct, separable, fourier)
 METHODS = ("auto", "reference", *(a.NAME for a in ALGORITHMS))
 MOST_STAGED = 16 << 20  # bytes a block may stage at the border; kernels that reach further are done by the reference
 
@@ -140,7 +141,9 @@ def _proposals(problem: Problem, algorithm, target: Target, changing: bool) -> t
         proposal = algorithm.propose(_request(problem, part, target, changing))
         if isinstance(proposal, str):
             return proposal
-        found.append(proposal._replace(spec=fitted(proposal.spec, row_axis(problem).out)))
+        if isinstance(proposal.spec, Spec):
+            proposal = proposal._replace(spec=fitted(proposal.spec, row_axis(problem).out))
+        found.append(proposal)
     return tuple(found)
 
 
@@ -157,6 +160,10 @@ def _request(problem: Problem, kernel: np.ndarray, target: Target, changing: boo
         columns.dilation * channels,
         target,
         changing,
+        rows,
+        columns,
+        channels,
+        tuple(axis_of(problem, a, 0) for a in layout(problem).planes),
     )
 
 

@@ -13,7 +13,9 @@ from functools import partial
 
 import numpy as np
 
-from . import costs, pieces
+from . import costs, flagged, pieces
+from .algorithms.fourier import launch as fourier
+from .algorithms.fourier.spec import FourierSpec
 from .algorithms.launch import Launch, launch
 from .algorithms.layout import MOST_CHANNELS, Placed, layout, place
 from .algorithms.routine import Routine, routine
@@ -118,22 +120,66 @@ def prepare(proposal: Proposal, plan: Plan, placed: Placed, result_bytes: int) -
     problem, spec, target = plan.problem, proposal.spec, plan.target
     assert target is not None
     grid = placed.grid
+    fill = np.asarray(problem.fill).real.astype(native_image(problem))
+    if isinstance(spec, FourierSpec):
+        code = routine(spec, target)
+        assert proposal.table is not None
+        return code, fourier.launch(spec, grid, problem.border, fill, proposal.table, code.code, target)
     large = result_bytes >= costs.stream_bytes(spec.taps[1])
     if large and grid.row_strides[1] % ROW_ALIGN == 0 and grid.columns.stride == 1:
         spec = replace(spec, stream=True)
     code = routine(spec, target)
-    fill = np.asarray(problem.fill).real.astype(native_image(problem))
     lanes = target.lanes(spec.sums.bytes)
     return code, launch(spec, grid, problem.border, fill, (code.wide, code.plain), proposal.table, lanes)
 
 
 def _start(proposal: Proposal, plan: Plan, placed: Placed, x: np.ndarray, out: np.ndarray, threads: int | None) -> None:
-    code, made = prepare(proposal, plan, placed, out.nbytes)
+    start(proposal, plan, placed, prepare(proposal, plan, placed, out.nbytes), x, out, threads)
+
+
+def start(
+    proposal: Proposal,
+    plan: Plan,
+    placed: Placed,
+    ready: tuple[Routine, Launch],
+    x: np.ndarray,
+    out: np.ndarray,
+    threads: int | None,
+) -> None:
+    """Run a routine that is ready on every grid; then do what it flagged."""
+    code, made = ready
+    args = made.args.copy()
     workers = worth(plan.seconds, threads)
-    for image_offset, result_offset in placed.offsets:
-        made.args[0] = x.ctypes.data + image_offset
-        made.args[1] = out.ctypes.data + result_offset
-        pool.run(code.walk, made.args.ctypes.data, made.scratch, made.units, workers)
+    flags = np.zeros((placed.starts, made.flags), np.uint8)
+    for each, (image_offset, result_offset) in zip(flags, placed.offsets, strict=True):
+        args[0] = x.ctypes.data + image_offset
+        args[1] = out.ctypes.data + result_offset
+        if made.flags:
+            args[2] = each.ctypes.data
+        pool.run(code.walk, args.ctypes.data, made.scratch, made.units, workers)
+    if flags.any():
+        _redo(proposal, plan, placed, flags, x, out, threads)
+
+
+def _redo(
+    proposal: Proposal,
+    plan: Plan,
+    placed: Placed,
+    flags: np.ndarray,
+    x: np.ndarray,
+    out: np.ndarray,
+    threads: int | None,
+) -> None:
+    """Directly, what a transform left."""
+    assert isinstance(proposal.spec, FourierSpec)
+    number = next(i for i, part in enumerate(plan.parts) if part is proposal)
+    directly = choose(plan.problem, "direct", target=plan.target)
+    for rest in flagged.rests(plan.problem, proposal.spec, placed, flags):
+        image, result = x[rest.source], out[rest.where]
+        sizes = native_image(plan.problem).itemsize, native_dtype(plan.problem).itemsize
+        piece = place(rest.problem, image.strides, result.strides, sizes)
+        assert piece is not None, "a part of what can be walked can be walked"
+        _start(directly.parts[number], replace(directly, problem=rest.problem), piece, image, result, threads)
 
 
 def worth(seconds: float, threads: int | None) -> int:

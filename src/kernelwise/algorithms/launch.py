@@ -11,12 +11,13 @@ import numpy as np
 
 from ..borders import OUTSIDE, source_index
 from ..problem import Axis
-from . import separable, walk
+from . import ordered, separable, walk
 from .spec import Spec
 
 UNIT_WORK = 1 << 27  # multiply-adds in a unit, about: some milliseconds, after which a call can be interrupted
 UNIT_OUTPUTS = 1 << 16  # outputs in a unit: large enough to hide its start, small enough to share out
-PANEL = {"direct": 4096, "separable": 2048}  # columns a unit covers: its rows then stay in the second-level cache
+PANEL = {"direct": 4096, "separable": 2048, "ordered": 1024}  # columns a unit covers: its rows then stay in the second-level cache
+TEMPORARY = {"separable": separable.scratch_bytes, "ordered": ordered.scratch_bytes}
 TILE_BYTES = 1 << 18
 STREAM_MINIMUM = 512  # interior columns below which streaming is not worth its unaligned ends
 ALIGN = 64
@@ -45,12 +46,14 @@ class Launch(NamedTuple):
     scratch: int  # bytes each worker needs
     units: int
     keep: tuple  # arrays that args points into
+    flags: int = 0  # bytes a call needs, behind the third argument, to flag what is left to be done
 
 
 class Sheet:
     """The fields of a walk while they are being filled in, with the arrays they point into."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: tuple[str, ...]) -> None:
+        self.fields = fields
         self.values: dict[str, int] = {}
         self.keep: list[np.ndarray] = []
 
@@ -65,7 +68,7 @@ class Sheet:
         self.values[name] = array.ctypes.data
 
     def args(self) -> np.ndarray:
-        return np.array([self.values.get(name, 0) for name in walk.FIELDS], np.int64)
+        return np.array([self.values.get(name, 0) for name in self.fields], np.int64)
 
 
 def launch(
@@ -79,7 +82,7 @@ def launch(
 ) -> Launch:
     """Fill in walk.FIELDS. ``fill`` is one pixel, ``bodies`` the addresses of the wide and the plain body, ``lanes``
     the numbers in one vector of sums."""
-    sheet = Sheet()
+    sheet = Sheet(walk.FIELDS)
     sheet.write(wide_body=bodies[0], plain_body=bodies[1], lanes=lanes, table=0)
     if table is not None:
         sheet.point("table", table)
@@ -96,7 +99,15 @@ def launch(
 
 
 def _planes(spec: Spec, grid: Grid, border: str, sheet: Sheet) -> int:
-    """Byte offsets of the plane under every leading tap, for every leading output position."""
+    table, out = plane_table(grid, border)
+    sheet.point("plane_map", table)
+    sheet.point("plane_out", out)
+    sheet.write(planes=spec.taps[0])
+    return len(out)
+
+
+def plane_table(grid: Grid, border: str) -> tuple[np.ndarray, np.ndarray]:
+    """Byte offsets of the plane under every leading tap, for every leading output position, and of that position."""
     inside = np.zeros((1, 1), np.int64)
     outside = np.zeros((1, 1), bool)
     out = np.zeros(1, np.int64)
@@ -111,10 +122,7 @@ def _planes(spec: Spec, grid: Grid, border: str, sheet: Sheet) -> int:
         inside = (inside[:, None, :, None] + (index * stride_in)[None, :, None, :]).reshape(shape)
         outside = (outside[:, None, :, None] | missing[None, :, None, :]).reshape(shape)
         out = (out[:, None] + np.arange(axis.out)[None, :] * stride_out).ravel()
-    sheet.point("plane_map", np.ascontiguousarray(np.where(outside, walk.MISSING, inside)))
-    sheet.point("plane_out", np.ascontiguousarray(out))
-    sheet.write(planes=spec.taps[0])
-    return len(out)
+    return np.ascontiguousarray(np.where(outside, walk.MISSING, inside)), np.ascontiguousarray(out)
 
 
 def _rows(spec: Spec, grid: Grid, border: str, sheet: Sheet, widest: int) -> int:
@@ -143,7 +151,7 @@ def _slot_rows(spec: Spec, axis: Axis) -> tuple[int, ...]:
 
 
 def _blocks_per_unit(spec: Spec, axis: Axis, sheet: Sheet, widest: int) -> int:
-    work = max(1, math.prod(spec.taps) // 32) if spec.algorithm == "direct" else 1
+    work = max(1, spec.work // 32) if spec.algorithm != "separable" else 1
     blocks = max(1, UNIT_OUTPUTS // (max(1, widest) * spec.rows * work))
     blocks = min(blocks, -(-axis.out // spec.rows), 64)
     new_rows = min(spec.rows * spec.row_step, spec.slots)
@@ -179,16 +187,16 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
         widest_staged = max(widest_staged, _staged(side, staged, axis, channels, border, most, sheet))
     panels = max(panels, sheet["left_panels"], sheet["right_panels"])
     sheet.write(panels=panels)
-    joined = total if panels == 1 and _rows_follow(spec, grid, total) else 0
+    joined = total if panels == 1 and len(spec.outputs) < 2 and _rows_follow(spec, grid, total) else 0
     sheet.write(result_bytes=spec.result.bytes, joined=joined, align=align, stream_step=step if spec.stream else 0)
+    sheet.write(others=max(0, len(spec.outputs) - 1))
     sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
     return max(widest_staged, stop - start - (sheet["inner_panels"] - 1) * panel)
 
 
 def _most_columns(spec: Spec, step: int) -> int:
     """Columns in a panel: of a large kernel fewer, so that no unit takes long."""
-    taps = math.prod(spec.taps) if spec.algorithm == "direct" else sum(spec.taps)
-    return min(PANEL[spec.algorithm], max(2 * step, UNIT_WORK // (taps * spec.rows)))
+    return min(PANEL[spec.algorithm], max(2 * step, UNIT_WORK // (spec.work * spec.rows)))
 
 
 def _alignment(spec: Spec, grid: Grid, lanes: int) -> int:
@@ -228,16 +236,18 @@ def _scratch(spec: Spec, sheet: Sheet, widest: int, lanes: int) -> int:
     step = lanes * spec.wide
     needs_dense = sheet["column_step"] != 1 or 0 < sheet["left_stop"] < lanes
     stages = sheet["left_stop"] or sheet["right_stop"] > sheet["right_start"]
-    sheet.write(dense_pitch=_up((widest + step) * spec.result.bytes, ALIGN))
-    temp = separable.scratch_bytes(spec, widest + lanes, step) if spec.algorithm == "separable" else 0
+    results = max(1, len(spec.outputs))
+    largest = max((o.number.bytes for o in spec.outputs), default=spec.result.bytes)
+    sheet.write(dense_pitch=_up((widest + step) * largest, ALIGN))
+    temporary = TEMPORARY.get(spec.algorithm)
     sizes = {
         "at_rows": 8 * spec.taps[0] * spec.slots,
-        "at_outs": 8 * spec.rows,
+        "at_outs": 8 * spec.rows * results,
         "at_source": 8 * spec.taps[0] * sheet["unit_slots"],
         "at_tile": spec.taps[0] * sheet["unit_slots"] * sheet["tile_pitch"] if stages else 0,
         "at_spare": sheet["dense_pitch"],
-        "at_dense": spec.rows * sheet["dense_pitch"] if needs_dense else 0,
-        "at_temp": temp,
+        "at_dense": results * spec.rows * sheet["dense_pitch"] if needs_dense else 0,
+        "at_temp": temporary(spec, widest + lanes, step) if temporary else 0,
     }
     ends = list(itertools.accumulate(_up(size, ALIGN) for size in sizes.values()))
     sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))

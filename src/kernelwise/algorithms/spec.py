@@ -6,7 +6,7 @@ computes one block:
     body(rows, outs, n, table, temp)
 
     rows   pointers to the image rows of the block, at the pixel under tap 0 of output column 0: [plane][slot]
-    outs   pointers to the ``rows`` output rows, at output column 0
+    outs   pointers to the ``rows`` output rows, at output column 0; of several results: [result][row]
     n      columns to compute, at least one vector
     table  weights, where they are not baked into the code
     temp   scratch memory of the body
@@ -17,6 +17,7 @@ offset r * row_step + i * row_gap.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,17 +31,43 @@ from ..jit.target import Target
 from ..jit.types import I64, PTR
 from ..jit.values import Value
 from ..lazy import lazy
+from ..problem import Axis
+from .fourier.spec import FourierSpec
 from .numbers import Number
 
+
+class Output(NamedTuple):
+    """One of several results of a body."""
+
+    what: str
+    number: Number
+
+
 BODY_ARGS = [("rows", PTR), ("outs", PTR), ("n", I64), ("table", PTR), ("temp", PTR)]
+
+
+class Stage(NamedTuple):
+    """A one-dimensional filter of an ordered sum; see ordered.py."""
+
+    way: str  # "down" or "across"
+    taps: int
+    mirror: int  # 1: symmetric, -1: antisymmetric, 0: neither
+    at: int  # of its first weight in the table
+    shift: int = 0  # row of its first tap
+    column: int = 0  # column of its first tap
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """(the tap that is first, how many taps or pairs follow from tap 0 on)."""
+        return (self.taps // 2, self.taps // 2) if self.mirror else (self.taps - 1, self.taps - 1)
 
 
 @dataclass(frozen=True)
 class Spec:
     """Everything that changes the generated code of one body."""
 
-    algorithm: str  # "direct" or "separable"
-    form: str  # how it is written: "baked", "table", "long", "passes"
+    algorithm: str  # "direct", "separable" or "ordered"
+    form: str  # how it is written: "baked", "table", "long", "passes", "chains", "points"
     image: Number
     sums: Number
     result: Number
@@ -55,6 +82,15 @@ class Spec:
     terms: int = 1  # of a separable kernel
     masked: bool = False  # the table holds zeros, which must not touch the sums
     stream: bool = False  # results go past the caches
+    outputs: tuple[Output, ...] = ()  # of a body with several results; ``result`` is the first one's number
+    chains: tuple[tuple[Stage, ...], ...] = ()  # of an ordered sum
+    combine: str = ""  # "sum" or "magnitude" of several chains
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds for each output, about."""
+        dense = self.algorithm == "direct" or self.form == "points"
+        return math.prod(self.taps) if dense else sum(self.taps)
 
     @lazy
     def offsets(self) -> tuple[int, ...]:
@@ -132,14 +168,18 @@ class Request(NamedTuple):
     row_gap: int
     pitch: int
     target: Target
-    changing: bool = False  # other weights will go through the same routine: none may be written into the code
+    changing: bool  # other weights will go through the same routine: none may be written into the code
+    rows: Axis
+    columns: Axis
+    channels: int  # interleaved in the columns
+    planes: tuple[Axis, ...]
 
 
 class Proposal(NamedTuple):
     """How an algorithm would do it."""
 
-    spec: Spec
-    table: np.ndarray | None  # the weights that are not baked, in the order the body reads them
+    spec: Spec | FourierSpec
+    table: np.ndarray | None  # the weights that are not baked, in the order the body reads them; all, for a transform
     work: float  # multiply-adds for each output
     conversions: float  # vectors of pixels converted to the sums' dtype, for each vector of outputs
     why: str

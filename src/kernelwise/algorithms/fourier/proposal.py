@@ -1,0 +1,80 @@
+"""What a transform proposes for a kernel: the size of its tiles, and what they cost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..spec import Proposal, Request
+from .launch import Cut, cut
+from .spec import LENGTHS, NAME, FourierSpec
+
+LINE_TILES = ((32, 32), (64, 64), (128, 128), (256, 256), (512, 512))
+LEAST_TAPS = 24  # of a kernel below which a transform never pays
+
+# What the parts of a tile cost, in multiply-adds of vectors for each of its pixels (see costs.py for the unit).
+PASS = {32: 12.0, 64: 14.0, 96: 18.0, 128: 18.0, 192: 20.0, 256: 20.0, 384: 24.0, 512: 24.0}
+PRODUCT = 4.0
+MOVING = 14.0
+
+
+def propose(request: Request) -> Proposal | str:
+    """A proposal, or the reason why there is none."""
+    planes, tall, across = request.weights.shape
+    obstacle = _obstacle(request)
+    if obstacle:
+        return obstacle
+    line = tall == 1 and planes == 1
+    specs = [_spec(request, tile, line, planes > 1) for tile in (LINE_TILES if line else itertools.product(LENGTHS, LENGTHS))]
+    options = [(_work(request, spec, of), spec) for spec in specs for of in _cuts(request, spec)]
+    if not options:
+        return "the kernel reaches too far for the largest tile"
+    work, spec = min(options, key=lambda option: option[0])
+    what = f"lines of {spec.size}" if line else "tiles of {} x {}".format(*spec.tile)
+    return Proposal(spec, request.weights, work, 0.0, f"{what} pixels in overlap")
+
+
+def _obstacle(request: Request) -> str | None:
+    if request.changing:
+        return "the weights change"
+    if not request.sums.is_float:
+        return "integers are summed exactly"
+    if request.rows.stride > 1 or request.columns.stride > 1:
+        return "most of what a transform gives would be skipped"
+    if request.weights.size < LEAST_TAPS:
+        return f"the kernel has fewer than {LEAST_TAPS} taps"
+    if not np.isfinite(request.weights).all():
+        return "the kernel is too large for the sums"
+    if min(request.rows.out, request.columns.out) == 0:
+        return "the result is empty"
+    return None
+
+
+def _spec(request: Request, tile: tuple[int, int], line: bool, deep: bool) -> FourierSpec:
+    return FourierSpec(request.image, request.sums, request.result, tile, line, deep)
+
+
+def _cuts(request: Request, spec: FourierSpec) -> Iterator[Cut]:
+    """The cut of the result into such tiles, if the kernel leaves a good part of them."""
+    rows, columns = request.rows.reach, request.columns.reach * request.channels
+    fits = columns <= spec.size * 3 // 4 if spec.line else rows < spec.tile[0] and columns < spec.tile[1]
+    if fits:
+        yield cut(spec, request.rows, request.columns, request.channels, request.planes)
+
+
+def _work(request: Request, spec: FourierSpec, of: Cut) -> float:
+    """Multiply-adds of vectors, in lanes of one, for each output."""
+    down, across = (PASS[n] for n in spec.tile)
+    once = down + across + MOVING  # a transform there
+    twist = 2 * PRODUCT if spec.line else 0
+    back = down + across + MOVING + PRODUCT * len(request.weights) + twist
+    planes_out = math.prod(axis.out for axis in request.planes)
+    sources = -(-planes_out // of.group) * of.sources
+    pixels = math.prod(of.pairs) * spec.size * (sources * once + planes_out * back)
+    return pixels / (request.rows.out * request.columns.out * request.channels * max(1, planes_out))
+
+
+__all__ = ["NAME", "propose"]
