@@ -17,13 +17,13 @@ _LATER = {  # public name: module in this folder, imported when first asked for
     "log": "second",
     "zero_crossings": "second",
     "canny": "canny",
-    "subpixel": "subpixel",
-    "Points": "subpixel",
-    "link": "link",
-    "Chain": "link",
-    "score": "score",
-    "Score": "score",
-    "figure_of_merit": "score",
+    "subpixel": "points",
+    "Points": "points",
+    "link": "chains",
+    "Chain": "chains",
+    "score": "scoring",
+    "Score": "scoring",
+    "figure_of_merit": "scoring",
 }
 
 __all__ = sorted(_LATER)
