@@ -7,16 +7,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.text import Text
 from typer.core import TyperGroup
 
 import kernelwise as kw
 
 from ..errors import ArgumentError, KernelwiseError
 from . import INTERRUPTED, files, kernels, options, shades
-
-NAME_WIDTH = 12  # of the first column, the names of files and things
+from .terminal import NAME_WIDTH, describe, fail, say
 
 
 class Commands(TyperGroup):
@@ -57,25 +54,6 @@ def every_command(
     ] = False,
 ) -> None:
     """Convolution: apply a kernel, see how it is done, learn a kernel from examples."""
-
-
-def fail(message: str) -> None:
-    """One red line on standard error."""
-    line = " ".join(message.split())
-    Console(stderr=True, highlight=False).print(Text(f"kernelwise: {line}", style="red"), soft_wrap=True)
-
-
-def say(name: str, what: str) -> None:
-    """One line on standard output: a name in bold, and what there is to say about it."""
-    line = Text.assemble((f"{name:<{NAME_WIDTH}} ", "bold"), what)
-    Console(highlight=False).print(line, soft_wrap=True)
-
-
-def describe(values: np.ndarray) -> str:
-    """Size, dtype and range in words: "3 x 4 uint8, 0 to 255"."""
-    words = f"{' x '.join(str(n) for n in values.shape)} {values.dtype}"
-    limits = shades.limits(values)
-    return words if limits is None else f"{words}, {limits[0]:.6g} to {limits[1]:.6g}"
 
 
 @app.command()
