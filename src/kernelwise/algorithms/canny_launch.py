@@ -1,0 +1,174 @@
+"""Canny's passes started on arrays: pixels or gradients in, edges or magnitudes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from ..jit import pool
+from ..jit.compile import Code, build
+from ..jit.target import Target
+from . import canny_tile, canny_whole
+from .canny_spec import BAND, PANEL, EdgeSpec, Layout
+from .hysteresis import PAD_WORDS, WORD, WORD_BITS
+from .routine import current_target
+
+PIXEL_SECONDS = 0.3e-9  # about what a pixel takes
+THREAD_SECONDS = 60e-6  # work that is worth another thread
+
+
+class Field:
+    """The arrays that one call works on: pixels or gradients with what stands outside, and what is known."""
+
+    def __init__(
+        self,
+        planes: Sequence[np.ndarray],
+        outside: tuple[int, int, int, int] = (0, 0, 0, 0),
+        known: np.ndarray | None = None,
+    ) -> None:
+        """``planes``: (H, W) of one dtype and the same strides, neighbours in a row side by side; one for each channel,
+        or gy and gx of each, then in rows padded to a multiple of 64. ``outside``: the rows and columns that stand for
+        the ones at -1 and H, -1 and W. ``known``: (H, W padded to a multiple of 64) uint8."""
+        self.planes, self.outside, self.known = planes, outside, known
+        self.height, self.width = planes[0].shape
+
+    def arguments(self, **more: int) -> tuple[np.ndarray, np.ndarray]:
+        """canny_tile.FIELDS, and the list they point to."""
+        sources = np.array([plane.ctypes.data for plane in self.planes], np.int64)
+        values = dict.fromkeys(canny_tile.FIELDS, 0) | more
+        values |= {"height": self.height, "width": self.width, "panels": -(-self.width // PANEL)}
+        values |= {"sources": sources.ctypes.data, "row_bytes": self.planes[0].strides[0]}
+        values |= zip(("top", "bottom", "left", "right"), self.outside, strict=True)
+        if self.known is not None:
+            values |= {"known": self.known.ctypes.data, "known_row": self.known.strides[0]}
+        return np.array([values[name] for name in canny_tile.FIELDS], np.int64), sources
+
+    @property
+    def units(self) -> int:
+        return -(-self.height // BAND) * -(-self.width // PANEL)
+
+
+def edges(
+    spec: EdgeSpec, field: Field, low: float, high: float, out: np.ndarray, mark: int, threads: int | None
+) -> np.ndarray:
+    """Canny's edges of a field into ``out``, (H, W) of one byte, whose rows' neighbours lie side by side."""
+    if out.size == 0:
+        return out
+    target = current_target()
+    tiles, whole = _tiles(spec, target), _whole(target)
+    bits = Bits(field.height, field.width)
+    limits = (_as_word(limit, spec) for limit in (low, high))
+    args, sources = field.arguments(
+        **dict(zip(("low", "high"), limits, strict=True)),
+        candidates=bits.place(bits.candidates), strong=bits.place(bits.strong), pitch=bits.pitch,
+    )  # fmt: skip
+    workers = _workers(out.size, threads)
+    pool.run(tiles.address("tile"), args.ctypes.data, Layout(spec).size, field.units, workers)
+    grow_across_seams(bits, whole)
+    last = bits.arguments(result=out.ctypes.data, result_row=out.strides[0], mark=mark)
+    units = -(-field.height // canny_whole.EXPAND_ROWS)
+    pool.run(whole.address("expand"), last.ctypes.data, 0, units, workers)
+    return out
+
+
+def magnitudes(spec: EdgeSpec, field: Field, threads: int | None) -> np.ndarray:
+    """The gradient magnitudes of a field, (H, W); infinite where nothing is known."""
+    out = padded((field.height, field.width), _magnitude_dtype(spec))
+    if out.size:
+        args, sources = field.arguments(measured=out.ctypes.data, measured_row=out.strides[0])
+        code = _tiles(spec, current_target())
+        workers = _workers(out.size, threads)
+        pool.run(code.address("measure"), args.ctypes.data, Layout(spec).size, field.units, workers)
+    return out
+
+
+def padded(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """An empty array whose rows have room for a multiple of 64 elements."""
+    return np.empty((shape[0], -(-shape[1] // WORD_BITS) * WORD_BITS), dtype)[:, : shape[1]]
+
+
+class Bits:
+    """Planes of bits for a whole image, with zeros around them."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self.words = -(-width // WORD_BITS)
+        self.row_words = -(-self.words // PAD_WORDS) * PAD_WORDS + PAD_WORDS
+        self.candidates, self.strong = (np.empty(self._size, np.int64) for _ in range(2))
+        for plane in (self.candidates, self.strong):  # rows -1 and H; the tiles write the others
+            plane[: PAD_WORDS + self.row_words] = 0
+            plane[-self.row_words - PAD_WORDS :] = 0
+
+    @property
+    def _size(self) -> int:
+        return (self.height + 2) * self.row_words + 2 * PAD_WORDS
+
+    @property
+    def pitch(self) -> int:
+        return self.row_words * WORD
+
+    def place(self, plane: np.ndarray) -> int:
+        """The address of row 0."""
+        return int(plane.ctypes.data) + (PAD_WORDS + self.row_words) * WORD
+
+    def arguments(self, **more: int) -> np.ndarray:
+        """canny_whole.FIELDS"""
+        values = dict.fromkeys(canny_whole.FIELDS, 0) | more
+        values |= {"height": self.height, "width": self.width, "words": self.words, "pitch": self.pitch}
+        values |= {"candidates": self.place(self.candidates), "strong": self.place(self.strong)}
+        return np.array([values[name] for name in canny_whole.FIELDS], np.int64)
+
+
+def grow_across_seams(bits: Bits, code: Code) -> None:
+    """Hysteresis from tile to tile, to its end."""
+    if bits.height <= BAND and bits.width <= PANEL:
+        return
+    pending, stack = np.zeros(bits._size, np.int64), np.empty(bits.height * bits.words, np.int64)
+    args = bits.arguments(pending=bits.place(pending), stack=stack.ctypes.data)
+    top = canny_whole.FIELDS.index("top")
+    pool.run(code.address("seams"), args.ctypes.data, 0, 1, 1)
+    while args[top]:  # some milliseconds a turn, so that a call can be interrupted
+        pool.run(code.address("pour"), args.ctypes.data, 0, 1, 1)
+
+
+# ---------------------------------------------------------------- details
+
+
+def _magnitude_dtype(spec: EdgeSpec) -> np.dtype:
+    return np.dtype({"i16": "i2", "i32": "i4", "float": "f4", "double": "f8"}[spec.magnitude.element])
+
+
+def _as_word(limit: float, spec: EdgeSpec) -> int:
+    """A threshold in the bytes of a magnitude: of whole numbers the next one below, as they are compared by >."""
+    dtype = _magnitude_dtype(spec)
+    word = np.zeros(8 // dtype.itemsize, dtype)
+    if dtype.kind == "i":
+        info = np.iinfo(dtype)
+        word[0] = int(min(max(math.floor(limit) if math.isfinite(limit) else limit, info.min), info.max))
+    else:
+        with np.errstate(over="ignore"):
+            word[0] = limit
+    return int(word.view(np.int64)[0])
+
+
+def _workers(pixels: int, threads: int | None) -> int:
+    return max(1, min(threads or pool.threads(), int(pixels * PIXEL_SECONDS / THREAD_SECONDS)))
+
+
+@lru_cache(maxsize=64)
+def _tiles(spec: EdgeSpec, target: Target) -> Code:
+    return build(spec, lambda: canny_tile.emit(spec, target), target)
+
+
+@lru_cache(maxsize=8)
+def _whole(target: Target) -> Code:
+    return build(canny_whole.FIELDS, lambda: canny_whole.emit(target), target)
+
+
+def forget() -> None:
+    """Drop the code. Code that still runs is kept alive by its caller."""
+    _tiles.cache_clear()
+    _whole.cache_clear()
