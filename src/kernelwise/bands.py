@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from .problem import Axis, Problem
 BAND_BYTES = 4 << 20  # of the image and the result together, in their widest working dtype
 SLACK = 10  # a piece may be so many times as large rather than be cut along another axis
 LEAST_GAP = 16  # outputs; taps that are pulled together stay so far apart, which is more than a block of rows
+NO_GRID: Mapping[int, int] = {}
 
 
 class Band(NamedTuple):
@@ -62,15 +63,21 @@ class Cuts(NamedTuple):
     kept: int  # axes behind the last one of the kernel stay as they are, or at least so long
     pulled: int  # along so many leading axes of the kernel taps that are far apart may be pulled together
     budget: int  # bytes of a piece
+    grid: Mapping[int, int]  # axis: cuts are at multiples of so many outputs
 
 
 def bands(
-    problem: Problem, gather: bool = True, kept: int = 1, pulled: int = 0, budget: int = BAND_BYTES
+    problem: Problem,
+    gather: bool = True,
+    kept: int = 1,
+    pulled: int = 0,
+    budget: int = BAND_BYTES,
+    grid: Mapping[int, int] = NO_GRID,
 ) -> Iterator[Band]:
     """Pieces that cover the result; see Cuts. The ``budget`` holds as far as steps along the axes allow it."""
     order = [a for a in range(len(problem.shape)) if a not in problem.axes] + list(problem.axes)
     whole = tuple(slice(None) for _ in problem.shape)
-    yield from _cut(Band(problem, whole, whole, ()), order, Cuts(gather, kept, pulled, budget))
+    yield from _cut(Band(problem, whole, whole, ()), order, Cuts(gather, kept, pulled, budget, grid))
 
 
 def _cut(band: Band, order: list[int], cuts: Cuts) -> Iterator[Band]:
@@ -84,13 +91,22 @@ def _cut(band: Band, order: list[int], cuts: Cuts) -> Iterator[Band]:
         step = max(1, cuts.budget * n // max(1, _bytes(band.problem, cuts.gather)))
         if axis > band.problem.axes[-1]:
             step = max(step, 2 * cuts.kept)
-    pieces = -(-n // step)
-    for i in range(pieces):
-        piece = (_along if spatial else _among)(band, axis, i * n // pieces, (i + 1) * n // pieces, cuts)
+    for first, stop in _pieces(n, step, cuts.grid.get(axis)):
+        piece = (_along if spatial else _among)(band, axis, first, stop, cuts)
         if rest and _bytes(piece.problem, cuts.gather) > SLACK * cuts.budget:
             yield from _cut(piece, rest, cuts)
         else:
             yield piece
+
+
+def _pieces(n: int, step: int, multiple: int | None) -> Iterator[tuple[int, int]]:
+    """n outputs in pieces of about ``step``, all alike, or each a multiple of so many."""
+    pieces = -(-n // step)
+    if multiple is None:
+        yield from ((i * n // pieces, (i + 1) * n // pieces) for i in range(pieces))
+    else:
+        step = max(1, step // multiple) * multiple
+        yield from ((first, min(n, first + step)) for first in range(0, n, step))
 
 
 def _steps_along(problem: Problem, axis: int, cuts: Cuts, more: bool) -> int:

@@ -81,4 +81,3 @@ def _rest(problem: Problem, chosen: dict[int, tuple[int, int]]) -> Rest:
         else:
             source[axis], shape[axis] = slice(first, stop), stop - first
     return Rest(replace(problem, shape=tuple(shape), geometry=tuple(geometry)), tuple(source), tuple(where))
-

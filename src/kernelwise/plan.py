@@ -126,8 +126,11 @@ def _finish(
     target: Target | None,
     taps: int,
 ) -> Plan:
-    exact = problem.sums.kind == "i"
-    bound = "exact" if exact else f"{taps} * {np.finfo(problem.sums).eps / 2:.2g} * sum |x| |k|"
+    rounding = 0.0 if problem.sums.kind == "i" else np.finfo(problem.sums).eps / 2
+    if name == fourier.NAME:
+        bound = f"{fourier.ERROR} * {rounding:.2g} * |k| * |x of its tile|, Euclidean"
+    else:
+        bound = f"{taps} * {rounding:.2g} * sum |x| |k|" if rounding else "exact"
     return Plan(problem, name, reason, seconds, WORKSPACE, bound, considered, parts, target)
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from . import costs, flagged, pieces
 from .algorithms.fourier import launch as fourier
+from .algorithms.fourier.launch import cut
 from .algorithms.fourier.spec import FourierSpec
 from .algorithms.launch import Launch, launch
-from .algorithms.layout import MOST_CHANNELS, Placed, layout, place
+from .algorithms.layout import MOST_CHANNELS, Placed, column_axis, layout, place, row_axis
 from .algorithms.routine import Routine, routine
 from .algorithms.spec import Proposal
 from .bands import bands
@@ -49,9 +50,30 @@ def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.n
         count = partial(_count, whole=plan, threads=threads)
         columns = layout(plan.problem).columns is not None  # their dilation is written into the code
         pulled = len(plan.problem.axes) - columns
-        for band in bands(plan.problem, kept=MOST_CHANNELS + 1, pulled=pulled):
+        grid = _grid(plan)
+        for band in bands(plan.problem, kept=MOST_CHANNELS + 1, pulled=0 if grid else pulled, grid=grid):
             out[band.where] = pieces.by_parts(band.problem, band.take(x), plan.parts, apply, count)
     return out
+
+
+def _grid(plan: Plan) -> dict[int, int]:
+    """Where a transform lets its problem be cut: between pairs of tiles, so that all tiles are the same."""
+    problem, spec = plan.problem, plan.parts[0].spec
+    if not isinstance(spec, FourierSpec):
+        return {}
+    places = layout(problem)
+    columns, channels = column_axis(problem)
+    planes = tuple(problem.geometry[problem.axes.index(a)] for a in places.planes)
+    of = cut(spec, row_axis(problem), columns, channels, planes)
+    grid = dict.fromkeys(places.planes, of.group)
+    if places.rows is not None and not spec.line:
+        grid[places.rows] = of.step[0] * (2 - of.paired)
+    if places.columns is not None:
+        across = of.step[1] * (1 + of.paired)
+        grid[places.columns] = across // channels if across % channels == 0 else columns.out
+    else:
+        grid |= {a: problem.shape[a] for a in places.channels}
+    return grid
 
 
 def place_directly(plan: Plan, x: np.ndarray, out: np.ndarray) -> Placed | None:

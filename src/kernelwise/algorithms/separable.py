@@ -26,6 +26,13 @@ MOST_TERMS = 2
 LONG = 11  # taps on one axis from which the compiler runs out of registers when left to itself
 LONGEST = 160  # taps on one axis: they are written out
 
+# Taps on an axis, and how much slower each of them is than in a short kernel: the code outgrows what a core can keep of
+# it, and the compiler keeps fewer pixels in registers. Measured with benchmarks/planner.py's sizes.
+Slower = tuple[tuple[int, ...], tuple[float, ...]]
+DOWN: Slower = ((1, 31, 63, 95), (1.0, 1.0, 1.25, 1.75))
+MIRRORED: Slower = ((1, 15, 31, 63, 95), (1.0, 1.0, 1.15, 1.6, 2.4))
+ACROSS: Slower = ((1, 7, 15, 31, 63, 95), (1.0, 1.0, 1.1, 1.6, 3.6, 4.0))
+
 
 def propose(request: Request) -> Proposal | str:
     """A proposal, or the reason why there is none."""
@@ -45,9 +52,23 @@ def propose(request: Request) -> Proposal | str:
     spec = base_spec(request, NAME, "passes", rows, wide)
     spec = replace(spec, weights=join(factors), terms=len(factors))
     deep = planes * spec.slots / rows if planes > 1 else 0
-    work = len(factors) * (deep + tall + across)
+    work = sum(deep + tall * _slower(tall, DOWN) + across * _slower(across, _way(f[2])) for f in factors)
     loads = conversions(spec, planes * len(factors))
     return Proposal(spec, None, float(work), loads, f"a product of axes, {len(factors)} term{'s'[: len(factors) - 1]}")
+
+
+def _slower(taps: int, measured: Slower) -> float:
+    return float(np.interp(taps, *measured))
+
+
+def _way(weights: np.ndarray) -> Slower:
+    return MIRRORED if mirror(weights) else ACROSS
+
+
+def mirror(weights: np.ndarray) -> int:
+    """1 for a symmetric row of weights, -1 for an antisymmetric one, else 0."""
+    back = weights[::-1]
+    return 1 if np.array_equal(weights, back) else -1 if np.array_equal(weights, -back) else 0
 
 
 def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None:
@@ -177,15 +198,15 @@ def _along(
 ) -> Value | None:
     """Weights along one row; taps that mirror each other are added before they are multiplied."""
     last = len(weights) - 1
-    mirror = 1 if np.array_equal(weights, weights[::-1]) else -1 if np.array_equal(weights, -weights[::-1]) else 0
-    for j in range(last // 2 + 1 if mirror else last + 1):
+    way = mirror(weights)
+    for j in range(last // 2 + 1 if way else last + 1):
         weight = weights[j].item()
         if weight == 0:
             continue
         value = window.at(start + j * spec.pitch)
-        if mirror and j != last - j:
+        if way and j != last - j:
             other = window.at(start + (last - j) * spec.pitch)
-            value = value + other if mirror > 0 else value - other
+            value = value + other if way > 0 else value - other
         total = accumulate(fn, total, value, weight)
         if len(weights) >= LONG:
             total = fn.pin(total)

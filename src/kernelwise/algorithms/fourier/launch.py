@@ -20,8 +20,8 @@ from .spec import FourierSpec, frequencies, twiddles
 from .tiles import FIELDS
 
 ALIGN = 64
-GROUP_BYTES = 8 << 20  # that the spectra of the planes of a group may take
-MOST_SPECTRA, MOST_SPECTRA_BYTES = 64, 64 << 20  # of kernels that are remembered
+GROUP_BYTES = 4 << 20  # that the spectra of the planes of a group may take
+MOST_SPECTRA, MOST_SPECTRA_BYTES = 64, 16 << 20  # of kernels that are remembered
 
 
 class Cut(NamedTuple):
@@ -47,15 +47,21 @@ def cut(spec: FourierSpec, rows: Axis, columns: Axis, channels: int, planes: tup
     else:
         step = spec.tile[0] - rows.reach, spec.tile[1] - columns.reach * channels
     tiles = -(-rows.out // step[0]), -(-across // step[1])
-    by_rows, by_columns = -(-tiles[0] // 2) * tiles[1], tiles[0] * -(-tiles[1] // 2)
-    paired = 0 if by_rows < by_columns and not spec.line else 1
     taps = math.prod(axis.taps for axis in planes)
     if not spec.deep or len(planes) != 1:
-        return Cut(step, tiles, paired, 1, taps)
+        return Cut(step, tiles, spec.paired, 1, taps)
     axis = planes[0]
     most = max(1, GROUP_BYTES // spec.tile_bytes - axis.taps + 1)
     group = min(axis.out, most)
-    return Cut(step, tiles, paired, group, min(axis.n + 1, (group - 1) * axis.stride + axis.taps, group * axis.taps))
+    return Cut(
+        step, tiles, spec.paired, group, min(axis.n + 1, (group - 1) * axis.stride + axis.reach + 1, group * axis.taps)
+    )
+
+
+def pairing(of: Cut) -> int:
+    """The way of pairing tiles that leaves fewer of them alone."""
+    down, across = of.tiles
+    return 0 if -(-down // 2) * across < down * -(-across // 2) else 1
 
 
 def launch(
@@ -72,7 +78,9 @@ def launch(
     _tables(spec, target, sheet)
     values, exponent = spectrum(spec, grid, weights, code, target)
     sheet.point("spectrum", values)
-    sheet.write(kernel_exponent=exponent, taps=len(weights), batch_in=grid.batch_strides[0], batch_out=grid.batch_strides[1])
+    sheet.write(
+        kernel_exponent=exponent, taps=len(weights), batch_in=grid.batch_strides[0], batch_out=grid.batch_strides[1]
+    )
     scratch = _scratch(spec, of, sheet)
     units = grid.batch * groups * math.prod(of.pairs)
     flags = grid.batch * groups * math.prod(of.tiles)
@@ -90,7 +98,12 @@ def _planes(of: Cut, grid: Grid, border: str, sheet: Sheet) -> int:
         needed, place = np.unique(table[part], return_inverse=True)
         sources[g, : len(needed)], counts[g] = needed, len(needed)
         source_of[part] = place.reshape(table[part].shape)
-    for name, array in (("group_sources", sources), ("group_count", counts), ("source_of", source_of), ("plane_out", out)):
+    for name, array in (
+        ("group_sources", sources),
+        ("group_count", counts),
+        ("source_of", source_of),
+        ("plane_out", out),
+    ):
         sheet.point(name, array)
     sheet.write(groups=groups, group=of.group, most_sources=of.sources, planes_out=len(out))
     return groups
@@ -180,9 +193,7 @@ def _up(value: int, step: int) -> int:
 _spectra: OrderedDict[tuple, tuple[np.ndarray, int]] = OrderedDict()
 
 
-def spectrum(
-    spec: FourierSpec, grid: Grid, weights: np.ndarray, code: Code, target: Target
-) -> tuple[np.ndarray, int]:
+def spectrum(spec: FourierSpec, grid: Grid, weights: np.ndarray, code: Code, target: Target) -> tuple[np.ndarray, int]:
     """The conjugate spectrum of every plane of the kernel over the number of pixels, and the power of two that is
     left out of it so that its largest weight is near 1."""
     gaps = grid.rows.dilation, grid.columns.dilation * grid.channels

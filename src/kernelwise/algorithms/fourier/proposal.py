@@ -5,20 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from ..spec import Proposal, Request
-from .launch import Cut, cut
+from .launch import Cut, cut, pairing
 from .spec import LENGTHS, NAME, FourierSpec
 
 LINE_TILES = ((32, 32), (64, 64), (128, 128), (256, 256), (512, 512))
+ERROR = 30  # rounding errors, relative to the product of the norms, that no output exceeds
 LEAST_TAPS = 24  # of a kernel below which a transform never pays
 
-# What the parts of a tile cost, in multiply-adds of vectors for each of its pixels (see costs.py for the unit).
-PASS = {32: 12.0, 64: 14.0, 96: 18.0, 128: 18.0, 192: 20.0, 256: 20.0, 384: 24.0, 512: 24.0}
-PRODUCT = 4.0
-MOVING = 14.0
+# What the parts of a tile cost, in multiply-adds of vectors for each of its pixels, forward and back: measured as times
+# of square and oblong tiles beside those of `direct`, in one run (see costs.py for the machine).
+PASS = {32: 42.0, 64: 46.0, 96: 55.0, 128: 60.0, 192: 64.0, 256: 78.0, 384: 100.0, 512: 92.0}
+PRODUCT = 6.0
+MOVING = 54.0
 
 
 def propose(request: Request) -> Proposal | str:
@@ -28,11 +31,14 @@ def propose(request: Request) -> Proposal | str:
     if obstacle:
         return obstacle
     line = tall == 1 and planes == 1
-    specs = [_spec(request, tile, line, planes > 1) for tile in (LINE_TILES if line else itertools.product(LENGTHS, LENGTHS))]
-    options = [(_work(request, spec, of), spec) for spec in specs for of in _cuts(request, spec)]
+    specs = [
+        _spec(request, tile, line, planes > 1) for tile in (LINE_TILES if line else itertools.product(LENGTHS, LENGTHS))
+    ]
+    options = [(_work(request, spec, of), of.paired, spec) for spec in specs for of in _cuts(request, spec)]
     if not options:
         return "the kernel reaches too far for the largest tile"
-    work, spec = min(options, key=lambda option: option[0])
+    work, paired, spec = min(options, key=lambda option: option[0])
+    spec = replace(spec, paired=paired)
     what = f"lines of {spec.size}" if line else "tiles of {} x {}".format(*spec.tile)
     return Proposal(spec, request.weights, work, 0.0, f"{what} pixels in overlap")
 
@@ -48,7 +54,7 @@ def _obstacle(request: Request) -> str | None:
         return f"the kernel has fewer than {LEAST_TAPS} taps"
     if not np.isfinite(request.weights).all():
         return "the kernel is too large for the sums"
-    if min(request.rows.out, request.columns.out) == 0:
+    if min(axis.out for axis in (request.rows, request.columns, *request.planes)) == 0 or request.channels == 0:
         return "the result is empty"
     return None
 
@@ -62,19 +68,19 @@ def _cuts(request: Request, spec: FourierSpec) -> Iterator[Cut]:
     rows, columns = request.rows.reach, request.columns.reach * request.channels
     fits = columns <= spec.size * 3 // 4 if spec.line else rows < spec.tile[0] and columns < spec.tile[1]
     if fits:
-        yield cut(spec, request.rows, request.columns, request.channels, request.planes)
+        of = cut(spec, request.rows, request.columns, request.channels, request.planes)
+        yield of if spec.line else of._replace(paired=pairing(of))
 
 
 def _work(request: Request, spec: FourierSpec, of: Cut) -> float:
     """Multiply-adds of vectors, in lanes of one, for each output."""
-    down, across = (PASS[n] for n in spec.tile)
-    once = down + across + MOVING  # a transform there
-    twist = 2 * PRODUCT if spec.line else 0
-    back = down + across + MOVING + PRODUCT * len(request.weights) + twist
+    twist = PRODUCT if spec.line else 0
+    once = (sum(PASS[n] for n in spec.tile) + MOVING) / 2 + twist  # a transform, there or back
+    back = once + PRODUCT * len(request.weights)
     planes_out = math.prod(axis.out for axis in request.planes)
     sources = -(-planes_out // of.group) * of.sources
     pixels = math.prod(of.pairs) * spec.size * (sources * once + planes_out * back)
-    return pixels / (request.rows.out * request.columns.out * request.channels * max(1, planes_out))
+    return pixels / (request.rows.out * request.columns.out * request.channels * planes_out)
 
 
 __all__ = ["NAME", "propose"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class FourierSpec:
     line: bool = False  # the tile is one long row, cut into its rows
     deep: bool = False  # several planes are added up
     algorithm: str = NAME
+    paired: int = field(default=1, compare=False, repr=False)  # see Cut; the code does not depend on it
 
     @property
     def size(self) -> int:

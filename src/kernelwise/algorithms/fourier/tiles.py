@@ -31,7 +31,18 @@ FIELDS = (
     # planes: the sources of every group; for every plane of the result, which source lies under each tap
     *("planes_out", "plane_out", "group", "taps", "most_sources", "group_sources", "group_count", "source_of"),
     # rows and columns; columns in elements
-    *("rows_out", "row_out", "row_map", "columns_out", "lead", "inside_stop", "left_map", "right_map", "fill_row", "zero_row"),
+    *(
+        "rows_out",
+        "row_out",
+        "row_map",
+        "columns_out",
+        "lead",
+        "inside_stop",
+        "left_map",
+        "right_map",
+        "fill_row",
+        "zero_row",
+    ),
     # tables
     *("twiddles_down", "twiddles_across", "twist", "spectrum", "kernel_exponent"),
     # places in scratch memory
@@ -200,17 +211,34 @@ def _emit_columns_forward(w: Writer, name: str, stored: Number) -> None:
 
         def pixels(row: Value) -> Complex:
             a, b = (
-                load(fn, fn.load(PTR, rows + 8 * w.down * which + row * 8) + x * stored.bytes, w.lanes, stored, w.spec.sums)
+                load(
+                    fn,
+                    fn.load(PTR, rows + 8 * w.down * which + row * 8) + x * stored.bytes,
+                    w.lanes,
+                    stored,
+                    w.spec.sums,
+                )
                 * scales[which]
                 for which in (0, 1)
             )
             return a, b
 
         transform(fn, w.vector, w.down, column, table, True, pixels)
-        _turn(w, fn, column, w.complex_bytes * w.lanes, w.complex_bytes, place + x * w.complex_bytes, w.block_bytes, w.complex_bytes)
+        _turn(
+            w,
+            fn,
+            column,
+            w.complex_bytes * w.lanes,
+            w.complex_bytes,
+            place + x * w.complex_bytes,
+            w.block_bytes,
+            w.complex_bytes,
+        )
 
 
-def _turn(w: Writer, fn: Function, source: Value, step: int, row: int, place: Value, place_step: int, place_row: int) -> None:
+def _turn(
+    w: Writer, fn: Function, source: Value, step: int, row: int, place: Value, place_step: int, place_row: int
+) -> None:
     """Square pieces transposed: piece number i from source + i * step to place + i * place_step."""
     for part in (0, w.vector.bytes):
         with fn.loop(0, w.down // w.lanes) as i:
@@ -277,7 +305,9 @@ def _emit_product(w: Writer) -> None:
         _row_back(w, fn, here, twist + block, table)
 
 
-def _sum_planes(w: Writer, fn: Function, source: Value, source_of: Value, spectrum: Value, place: Value, taps: Value) -> None:
+def _sum_planes(
+    w: Writer, fn: Function, source: Value, source_of: Value, spectrum: Value, place: Value, taps: Value
+) -> None:
     zero = fn.constant(w.vector, 0.0)
     width = 2  # complex vectors side by side
     with fn.loop(0, w.block_bytes, width * w.complex_bytes) as at:
@@ -293,7 +323,9 @@ def _sum_planes(w: Writer, fn: Function, source: Value, source_of: Value, spectr
                 sums += [fn.fma(negative, s, fn.fma(a, c, re)), fn.fma(b, c, fn.fma(a, s, im))]
             tap.carry_on(sums)
         for part in range(width):
-            store_complex(fn, (tap.results[2 * part], tap.results[2 * part + 1]), place + at + part * w.complex_bytes, w.vector)
+            store_complex(
+                fn, (tap.results[2 * part], tap.results[2 * part + 1]), place + at + part * w.complex_bytes, w.vector
+            )
 
 
 # ---------------------------------------------------------------- back
@@ -302,7 +334,11 @@ def _sum_planes(w: Writer, fn: Function, source: Value, source_of: Value, spectr
 def _emit_columns_back(w: Writer) -> None:
     """Columns transformed back, scaled by powers of two, rounded and stored: the real part is the first tile's result,
     the imaginary part the second one's."""
-    names = [(f"{name}_{which}", kind) for which in "ab" for name, kind in (("out", PTR), ("rows", I64), ("columns", I64), ("exponent", I64))]
+    names = [
+        (f"{name}_{which}", kind)
+        for which in "ab"
+        for name, kind in (("out", PTR), ("rows", I64), ("columns", I64), ("exponent", I64))
+    ]
     fn = w.module.function("columns_back", [("args", PTR), ("place", PTR), ("column", PTR), *names], internal=True)
     arguments, place, column = fn.args[:3]
     tiles = fn.args[3:7], fn.args[7:]
@@ -312,7 +348,16 @@ def _emit_columns_back(w: Writer) -> None:
     scales = [_scales(w, fn, exponent) for *_, exponent in tiles]
     needed = fn.index(w.across) if w.spec.line else tiles[0][2].maximum(tiles[1][2])
     with fn.loop(0, needed, w.lanes) as x:
-        _turn(w, fn, place + x * w.complex_bytes, w.block_bytes, w.complex_bytes, column, w.complex_bytes * w.lanes, w.complex_bytes)
+        _turn(
+            w,
+            fn,
+            place + x * w.complex_bytes,
+            w.block_bytes,
+            w.complex_bytes,
+            column,
+            w.complex_bytes * w.lanes,
+            w.complex_bytes,
+        )
         transform(fn, w.vector, w.down, column, table, False)
         for which, (out, rows, columns, _) in enumerate(tiles):
             _store(w, fn, column + which * w.vector.bytes, x, out, rows, columns, row_out, scales[which], slot)
