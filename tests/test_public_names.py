@@ -18,13 +18,14 @@ PUBLIC = {
     "convolve",
     "corr2d",
     "correlate",
+    "edges",
     "errors",
     "explain",
     "learn_kernel",
     "set_threads",
     "stencils",
 }
-FUNCTIONS_AND_CLASSES = sorted(PUBLIC - {"__version__", "errors", "stencils"})
+FUNCTIONS_AND_CLASSES = sorted(PUBLIC - {"__version__", "edges", "errors", "stencils"})
 API_PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 
 
@@ -39,6 +40,7 @@ def test_dir_shows_every_public_name() -> None:
 
 def test_every_public_name_is_there_and_of_the_right_kind() -> None:
     assert kernelwise.__version__ == VERSION
+    assert isinstance(kernelwise.edges, ModuleType)
     assert isinstance(kernelwise.errors, ModuleType)
     assert isinstance(kernelwise.stencils, ModuleType)
     for name in FUNCTIONS_AND_CLASSES:

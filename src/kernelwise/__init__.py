@@ -10,7 +10,7 @@ from .correlation import Filter, convolve, corr2d, correlate, explain
 from .version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from . import stencils
+    from . import edges, stencils
     from .caches import clear_cache
     from .fitting import learn_kernel
     from .jit.pool import set_threads
@@ -24,6 +24,7 @@ __all__ = [
     "convolve",
     "corr2d",
     "correlate",
+    "edges",
     "errors",
     "explain",
     "learn_kernel",
@@ -34,6 +35,7 @@ __all__ = [
 _LATER = {  # public name: (module, name in it or None for the module itself), imported when first asked for
     "Conv2D": (".layers", "Conv2D"),
     "clear_cache": (".caches", "clear_cache"),
+    "edges": (".edges", None),
     "learn_kernel": (".fitting", "learn_kernel"),
     "set_threads": (".jit.pool", "set_threads"),
     "stencils": (".stencils", None),

@@ -15,6 +15,7 @@ NANOSECONDS = {  # algorithm: (for each output, for each multiply-add)
     "direct": (0.057, 0.0105),  # large kernels cost 0.0095 each, 5 x 5 ones, where the choice is close, a little more
     "separable": (0.120, 0.0088),
     "fourier": (0.0, 0.0105),
+    "gradient": (0.120, 0.0088),
 }
 CONVERSION_NANOSECONDS = 0.007
 REFERENCE_NANOSECONDS = 12.0  # for each output and tap

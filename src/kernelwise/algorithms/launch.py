@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,13 +10,18 @@ import numpy as np
 
 from ..borders import OUTSIDE, source_index
 from ..problem import Axis
-from . import ordered, separable, walk
+from . import gradient, ordered, separable, walk
 from .spec import Spec
 
 UNIT_WORK = 1 << 27  # multiply-adds in a unit, about: some milliseconds, after which a call can be interrupted
 UNIT_OUTPUTS = 1 << 16  # outputs in a unit: large enough to hide its start, small enough to share out
-PANEL = {"direct": 4096, "separable": 2048, "ordered": 1024}  # columns a unit covers: its rows then stay in the second-level cache
-TEMPORARY = {"separable": separable.scratch_bytes, "ordered": ordered.scratch_bytes}
+# columns a unit covers: its rows then stay in the second-level cache
+PANEL = {"direct": 4096, "separable": 2048, "ordered": 1024, "gradient": 4096}
+TEMPORARY = {
+    "separable": separable.scratch_bytes,
+    "ordered": ordered.scratch_bytes,
+    "gradient": gradient.scratch_bytes,
+}
 TILE_BYTES = 1 << 18
 STREAM_MINIMUM = 512  # interior columns below which streaming is not worth its unaligned ends
 ALIGN = 64

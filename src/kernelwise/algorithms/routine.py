@@ -11,12 +11,17 @@ from ..jit import target as targets
 from ..jit.compile import Code, build
 from ..jit.ir import Module
 from ..jit.target import Target
-from . import direct, ordered, separable, walk
+from . import direct, gradient, ordered, separable, walk
 from .fourier import tiles
 from .fourier.spec import FourierSpec
 from .spec import Spec
 
-EMITTERS = {"direct": direct.emit, "separable": separable.emit, "ordered": ordered.emit}
+EMITTERS = {
+    "direct": direct.emit,
+    "separable": separable.emit,
+    "ordered": ordered.emit,
+    "gradient": gradient.emit,
+}
 MOST_ROUTINES = 1024
 
 _routines: OrderedDict[tuple[Spec | FourierSpec, Target], Routine] = OrderedDict()

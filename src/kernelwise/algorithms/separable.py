@@ -84,9 +84,9 @@ def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None
     for t, (depth, column, _) in enumerate(factors):
         source, number = rows, spec.image
         if deep:
-            source = _sum_planes(fn, spec, depth, wide, width, pitch, temp + pitch * (spec.terms * spec.rows))
+            source = sum_planes(fn, spec, depth, wide, width, pitch, temp + pitch * (spec.terms * spec.rows))
             number = spec.sums
-        _sum_rows(fn, spec, column, wide, width, source, number, temp + pitch * (t * spec.rows), pitch)
+        sum_rows(fn, spec, column, wide, width, source, number, temp + pitch * (t * spec.rows), pitch)
     _sum_columns(fn, spec, [f[2] for f in factors], wide, temp, pitch, stream)
 
 
@@ -115,7 +115,7 @@ def split(spec: Spec) -> Factors:
     return [(t[:planes], t[planes : planes + tall], t[planes + tall :]) for t in terms]
 
 
-def _sum_planes(
+def sum_planes(
     fn: Function, spec: Spec, weights: np.ndarray, wide: int, width: Value, pitch: Value, temp: Value
 ) -> Value:
     """One temporary row for each slot; returns the table of pointers to them."""
@@ -138,7 +138,7 @@ def _sum_planes(
     return table
 
 
-def _sum_rows(
+def sum_rows(
     fn: Function,
     spec: Spec,
     weights: np.ndarray,

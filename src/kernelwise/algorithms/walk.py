@@ -34,6 +34,8 @@ FIELDS = (
     # columns, in elements of a row at stride 1
     *("lead", "span", "inner_start", "inner_stop", "inner_panels", "panel", "lanes", "align", "stream_step"),
     *("column_step", "channels", "result_bytes", "joined"),
+    # results beside the first one, laid out alike: how many, and (address, bytes of an element) of each
+    *("others", "other_results"),
     # staged columns, and what stands outside
     *("left_start", "left_stop", "left_map", "left_copy", "left_copy_stop", "left_panels", "left_panel"),
     *("right_start", "right_stop", "right_map", "right_copy", "right_copy_stop", "right_panels", "right_panel"),
@@ -217,12 +219,38 @@ def _emit_blocks(module: Module, pixel_bytes: int) -> None:
                 line = result + (y + r) * a.integer("row_out") + x * a.integer("result_bytes")
                 line = fn.select(y + r < rows_out, line, scratch + a.integer("at_spare"))
                 fn.store(fn.select(indirect, dense + r * dense_pitch, line), outs + r * 8)
+            with fn.loop(0, a.integer("others")) as j:
+                size, first = _other_result(fn, a, j, result, y)
+                with fn.loop(0, block_rows) as r:
+                    line = first + (r * (a.integer("row_out") // a.integer("result_bytes")) + x) * size
+                    line = fn.select(y + r < rows_out, line, scratch + a.integer("at_spare"))
+                    place = (j + 1) * block_rows + r
+                    fn.store(fn.select(indirect, dense + place * dense_pitch, line), outs + place * 8)
             temp = scratch + a.integer("at_temp")
             fn.call_pointer(body, VOID, [rows, outs, n.maximum(lanes), a.address("table"), temp])
             with fn.when(indirect):
                 with fn.loop(0, block_rows.minimum(rows_out - y)) as r:
                     target = result + (y + r) * a.integer("row_out")
-                    fn.call("pick", VOID, [arguments, dense + r * dense_pitch, target, x, n])
+                    fn.call("pick", VOID, [arguments, dense + r * dense_pitch, target, x, n, a.integer("result_bytes")])
+                with fn.loop(0, a.integer("others")) as j:
+                    size, first = _other_result(fn, a, j, result, y)
+                    with fn.loop(0, block_rows.minimum(rows_out - y)) as r:
+                        target = first + r * (a.integer("row_out") // a.integer("result_bytes")) * size
+                        line = dense + ((j + 1) * block_rows + r) * dense_pitch
+                        fn.call("pick", VOID, [arguments, line, target, x, n, size])
+
+
+def _other_result(fn: Function, a: Record, j: Value, result: Value, y: Value) -> tuple[Value, Value]:
+    """Bytes of an element of the j-th result beside the first one, and where row y begins in it.
+
+    ``result`` is where the plane begins in the first one; all results are alike but for the size of their elements.
+    """
+    record = a.address("other_results") + j * 16
+    size = fn.load(I64, record + 8)
+    # The addresses are only compared; no pointer is made from them.
+    here, begin = (fn.emit(I64, f"ptrtoint {p.typed} to i64") for p in (result, a.address("result")))
+    elements = (here - begin + y * a.integer("row_out")) // a.integer("result_bytes")
+    return size, fn.load(PTR, record) + elements * size
 
 
 def _block_rows(
@@ -286,12 +314,15 @@ def _copy(fn: Function, pixel: Type, source: Value, target: Value, n: Value) -> 
 
 
 def _emit_pick(module: Module) -> None:
-    """From n results at stride 1, starting at column x, into a row of the output: those that the stride keeps."""
-    args = [("args", PTR), ("dense", PTR), ("row", PTR), ("x", I64), ("n", I64)]
+    """From n results at stride 1, starting at column x, into a row of the output: those that the stride keeps.
+
+    ``size``: bytes of an element.
+    """
+    args = [("args", PTR), ("dense", PTR), ("row", PTR), ("x", I64), ("n", I64), ("size", I64)]
     fn = module.function("pick", args, internal=True)
-    arguments, dense, row, x, n = fn.args
+    arguments, dense, row, x, n, size = fn.args
     a = Record(fn, arguments, FIELDS)
-    step, channels, size = a.integer("column_step"), a.integer("channels"), a.integer("result_bytes")
+    step, channels = a.integer("column_step"), a.integer("channels")
     per_output = step * channels
     first, stop = (x // channels + (step - 1)) // step, ((x + n) // channels + (step - 1)) // step
     for bytes_ in (1, 2, 4, 8):
