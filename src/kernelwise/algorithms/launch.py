@@ -181,7 +181,7 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
         if stop < total:
             right = (max(0, total - _up(max(total - stop, lanes), channels)), total)
     most = _most_columns(spec, step)
-    panels = max(1, round((stop - start) / most))
+    panels = max(1, min(round((stop - start) / most), (stop - start) // (step * channels)))
     panel = (stop - start) // panels
     panel = panel // (step * channels) * (step * channels) if panels > 1 else panel
     sheet.write(inner_start=start, inner_stop=stop, inner_panels=panels, panel=panel)
@@ -213,6 +213,8 @@ def _alignment(spec: Spec, grid: Grid, lanes: int) -> int:
 def _rows_follow(spec: Spec, grid: Grid, total: int) -> bool:
     """Whether rows, each its own input, follow each other in both arrays, so that several are like one long row."""
     rows, columns = grid.rows, grid.columns
+    if spec.algorithm == "ordered":  # its temporary rows are as long as one row
+        return False
     alone = spec.taps[:2] == (1, 1) and (rows.start, rows.stride, rows.out) == (0, 1, rows.n) and not spec.stream
     alike = columns.stride == 1 and columns.n * grid.channels == total
     return alone and alike and grid.row_strides == (total * spec.image.bytes, total * spec.result.bytes)

@@ -84,7 +84,7 @@ class Spec:
     stream: bool = False  # results go past the caches
     outputs: tuple[Output, ...] = ()  # of a body with several results; ``result`` is the first one's number
     chains: tuple[tuple[Stage, ...], ...] = ()  # of an ordered sum
-    combine: str = ""  # "sum" or "magnitude" of several chains
+    combine: str = ""  # several chains: "sum", "squares" or "magnitude"
 
     @property
     def work(self) -> int:

@@ -1,0 +1,106 @@
+"""Means under a sliding window, with SciPy's arguments."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from . import windows
+from .arguments import (
+    NdimageError,
+    border,
+    check_real,
+    check_writable,
+    one_axis,
+    per_axis,
+    real_number,
+    result_array,
+    some_axes,
+)
+from .lines import as_bytes, settle
+
+
+def uniform_filter1d(
+    input: Any,
+    size: int,
+    axis: int = -1,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    origin: int = 0,
+) -> np.ndarray:
+    """The mean of ``size`` neighbours along one axis; see `scipy.ndimage.uniform_filter1d`.
+
+    One sum slides along each line in float64: what enters less what leaves is added to it. The other arguments and
+    errors are those of `correlate1d`.
+
+    >>> uniform_filter1d([2, 8, 0, 4, 1, 9, 9, 0], size=3)
+    array([4, 3, 4, 1, 4, 6, 6, 3])
+    """
+    x = np.asarray(input)
+    axis = one_axis(axis, x.ndim)
+    if size < 1:
+        raise NdimageError(f"`size` must be at least 1 (got {size!r})")
+    is_complex = x.dtype.kind == "c"
+    out = result_array(output, x, complex_result=is_complex)
+    if size // 2 + origin < 0 or size // 2 + origin >= size:
+        raise ArgumentError(
+            f"`origin` must lie from {-(size // 2)} to {(size - 1) // 2} for size {size} (got {origin!r})"
+        )
+    name = border(mode)
+    if is_complex:
+        x = x.copy() if np.may_share_memory(x, out) else x
+        _slide(x.real, size, axis, out.real, name, np.real(cval), origin)
+        _slide(x.imag, size, axis, out.imag, name, np.imag(cval), origin)
+    else:
+        _slide(x, size, axis, out, name, cval, origin)
+    return out
+
+
+def _slide(x: np.ndarray, size: Any, axis: int, out: np.ndarray, name: str, cval: Any, origin: Any) -> None:
+    size, value = operator.index(size), real_number("cval", cval)
+    start = -(size // 2) - operator.index(origin)
+    check_real("input", x.dtype)
+    check_real("output", out.dtype)
+    check_writable(out)
+    windows.means(as_bytes(x), windows.Window(axis, size, start, name, value), as_bytes(out))
+    settle(out)
+
+
+def uniform_filter(
+    input: Any,
+    size: Any = 3,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+) -> np.ndarray:
+    """The mean of a box of neighbours, one axis after the other; see `scipy.ndimage.uniform_filter`.
+
+    size, mode, origin: one for all axes, or one for each. What one axis leaves is converted to the output's dtype
+    before the next one.
+
+    >>> uniform_filter(np.arange(12.0).reshape(3, 4), size=3)
+    array([[1.66666667, 2.33333333, 3.33333333, 4.        ],
+           [4.33333333, 5.        , 6.        , 6.66666667],
+           [7.        , 7.66666667, 8.66666667, 9.33333333]])
+    """
+    x = np.asarray(input)
+    out = result_array(output, x, complex_result=x.dtype.kind == "c")
+    where = some_axes(axes, x.ndim)
+    count = len(where)
+    sizes = per_axis("size", size, count)
+    origins = per_axis("origin", origin, count)
+    modes = per_axis("mode", mode, count)
+    steps = [step for step in zip(where, sizes, origins, modes, strict=True) if step[1] > 1]
+    if not steps:
+        out[...] = x
+    for axis, length, shift, name in steps:
+        uniform_filter1d(x, int(length), axis, out, name, cval, shift)
+        x = out
+    return out
