@@ -25,7 +25,7 @@ from ..jit.values import Value
 from . import separable
 from .angles import atan2, magnitude
 from .numbers import LINE, Number, load, store
-from .separable import Window, split, sum_planes, sum_rows, temporary_pitch
+from .separable import LONG, Window, mirror, split, sum_planes, sum_rows, temporary_pitch
 from .spec import Spec, accumulate, body_function, columns
 
 NAME = "gradient"
@@ -92,18 +92,20 @@ class Pixels:
 def _along(fn: Function, spec: Spec, weights: np.ndarray, row: Pixels | Window, start: int) -> Value:
     """Weights along a row; taps that mirror each other are added, or subtracted, before they are multiplied."""
     last = len(weights) - 1
-    mirror = 1 if np.array_equal(weights, weights[::-1]) else -1 if np.array_equal(weights, -weights[::-1]) else 0
+    way = mirror(weights)
     total: Value | None = None
-    for j in range(last // 2 + 1 if mirror else last + 1):
+    for j in range(last // 2 + 1 if way else last + 1):
         weight = weights[j].item()
         if weight == 0:
             continue
         value = row.at(start + j * spec.pitch)
-        if mirror and j != last - j:
+        if way and j != last - j:
             other = row.at(start + (last - j) * spec.pitch)
-            value = value + other if mirror > 0 else other - value
-            weight = weight if mirror > 0 else -weight
+            value = value + other if way > 0 else other - value
+            weight = weight if way > 0 else -weight
         total = accumulate(fn, total, value, weight)
+        if len(weights) >= LONG:
+            total = fn.pin(total)
     return total or fn.constant(spec.sums.type.of(row.lanes), 0)
 
 

@@ -46,6 +46,15 @@ class Wanted(NamedTuple):
         return Number("f4" if self.dtype.char == "e" else self.dtype.str[1:])
 
 
+class Ready(NamedTuple):
+    """What it takes to run a pass over arrays with certain strides."""
+
+    code: Routine
+    made: Launch
+    offsets: tuple[tuple[int, int], ...]  # (in the image, in the first result), at each of which it is run
+    seconds: float
+
+
 @dataclass
 class Pass:
     """A gradient pass over images of one shape and dtype."""
@@ -54,7 +63,7 @@ class Pass:
     wanted: tuple[Wanted, ...]  # the one with the smallest elements first
     proposal: Proposal
     target: Target
-    _ready: dict[Any, tuple[Routine, Launch]] = field(default_factory=dict)
+    _ready: dict[Any, Ready | None] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -82,41 +91,52 @@ class Pass:
         return outs
 
     def _run(self, x: np.ndarray, outs: Sequence[np.ndarray], table: np.ndarray, threads: int | None) -> None:
-        plan = self.plan
-        native = all(o.flags.c_contiguous and o.flags.aligned and o.dtype == w.dtype and o.dtype.isnative
-                     and o.dtype.char != "e" for o, w in zip(outs, self.wanted, strict=True))  # fmt: skip
-        placed = place_directly(plan, x, outs[0]) if native else None
-        if placed is not None:
-            self._start(plan, placed, x, outs, table, threads)
+        ready = self._directly(x, outs)
+        if ready is not None:
+            self._start(ready, x, outs, table, threads)
             return
         columns = layout(self.problem).columns is not None
         for band in bands(self.problem, kept=MOST_CHANNELS + 1, pulled=len(self.problem.axes) - columns):
             image = band.take(x).astype(native_image(band.problem), copy=False)
             shape = band.problem.result_shape
             pieces = [np.empty(shape, w.number.dtype) for w in self.wanted]
-            sizes = image.itemsize, pieces[0].itemsize
-            placed = place(band.problem, image.strides, pieces[0].strides, sizes)
+            placed = place(band.problem, image.strides, pieces[0].strides, (image.itemsize, pieces[0].itemsize))
             assert placed is not None, "a plain array can always be walked"
-            self._start(replace(plan, problem=band.problem), placed, image, pieces, table, threads)
+            ready = self._prepared(replace(self.plan, problem=band.problem), placed, 0)
+            self._start(ready, image, pieces, table, threads)
             for out, piece, w in zip(outs, pieces, self.wanted, strict=True):
                 out[band.where] = piece.view(bool) if w.dtype.kind == "b" else convert(piece, w.dtype)
 
-    def _start(
-        self, plan: Plan, placed: Placed, x: np.ndarray, outs: Sequence[np.ndarray], table: np.ndarray,
-        threads: int | None,
-    ) -> None:  # fmt: skip
-        total = sum(out.nbytes for out in outs) if self._lines_agree(outs) else 0
-        key = plan.problem, placed.grid, total >= costs.stream_bytes(self.spec.taps[1])
-        ready = self._ready.get(key)
-        if ready is None:
+    def _directly(self, x: np.ndarray, outs: Sequence[np.ndarray]) -> Ready | None:
+        """What it takes to run over these very arrays, if generated code can read and write them as they lie."""
+        for out, w in zip(outs, self.wanted, strict=True):
+            flags = out.flags
+            if not (flags.c_contiguous and flags.aligned and out.dtype == w.dtype and w.dtype.char != "e"):
+                return None
+        if not (x.flags.aligned and x.dtype.isnative):
+            return None
+        key = x.strides, self._lines_agree(outs)
+        if key not in self._ready:
+            plan = self.plan
+            placed = place_directly(plan, x, outs[0])
+            total = sum(out.nbytes for out in outs) if key[1] else 0
             if len(self._ready) >= MOST_READY:
                 self._ready.clear()
-            ready = self._ready[key] = prepare(self.proposal, plan, placed, total)
-        code, made = ready
+            self._ready[key] = None if placed is None else self._prepared(plan, placed, total)
+        return self._ready[key]
+
+    def _prepared(self, plan: Plan, placed: Placed, result_bytes: int) -> Ready:
+        code, made = prepare(self.proposal, plan, placed, result_bytes)
+        return Ready(code, made, tuple(placed.offsets), plan.seconds)
+
+    def _start(
+        self, ready: Ready, x: np.ndarray, outs: Sequence[np.ndarray], table: np.ndarray, threads: int | None
+    ) -> None:
+        code, made, offsets, seconds = ready
         args, others = made.args.copy(), np.empty((max(1, len(outs) - 1), 2), np.int64)
         args[TABLE], args[OTHERS] = table.ctypes.data, others.ctypes.data
-        workers = worth(plan.seconds, threads)
-        for image_offset, result_offset in placed.offsets:
+        workers = worth(seconds, threads)
+        for image_offset, result_offset in offsets:
             args[IMAGE] = x.ctypes.data + image_offset
             args[RESULT] = outs[0].ctypes.data + result_offset
             for j, out in enumerate(outs[1:]):
@@ -124,7 +144,11 @@ class Pass:
             pool.run(code.walk, args.ctypes.data, made.scratch, made.units, workers)
 
     def _lines_agree(self, outs: Sequence[np.ndarray]) -> bool:
-        """Whether all results are aligned wherever the first one is, so that they can go past the caches."""
+        """Whether all results can go past the caches: large ones, aligned wherever the first one is."""
+        if sum(out.nbytes for out in outs) < costs.STREAM_BYTES:
+            return False
+        if len(outs) == 1:
+            return True
         lanes = self.target.lanes(self.spec.sums.bytes)
         first, size = outs[0].ctypes.data, outs[0].itemsize
         column = -first % min(LINE, lanes * size) // size
