@@ -14,9 +14,9 @@ from ..correlation import check_threads
 from ..dtypes import NeedsLargest
 from ..errors import ArgumentError, ArgumentTypeError
 from ..problem import Problem, normalise, one_of, per_axis
+from .above import check_above, mask_kind, threshold_table
 from .fused import Pass, Wanted, empty_outs, make_pass
 from .operators import Operator, find_operator
-from .thresholds import check_above, mask_kind, threshold_table
 
 NORMS = ("l2", "l1")
 COMPONENTS = ("gz", "gy", "gx")  # along the last axis: gx
