@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernelwise import edges, ndimage
 from kernelwise.app.bench import (
     calls,
+    canny,
     cases,
     command,
     comparison,
+    door,
+    gradients,
     machine,
     main,
     measure,
     ours,
+    pictures,
     processes,
     report,
     rivals,
@@ -156,6 +161,64 @@ def test_a_comparison_is_timed_at_every_thread_count_when_all_agree() -> None:
         assert result.ratio == pytest.approx(one.medians["numpy.divide"] / result.medians[ours.NAME])
     assert set(two.medians) == {ours.NAME}
     assert "ndimage 3x4 f64 halves" in {one.name, two.name}
+
+
+SLOPES, EDGES, DOOR = gradients.rows([(40, 56)]), canny.rows([(72, 96)]), door.rows((40, 56))
+
+
+@pytest.mark.parametrize("row", [*SLOPES, *EDGES, *DOOR], ids=lambda row: row.name)
+def test_every_comparison_agrees_on_a_small_image(row: comparison.Comparison) -> None:
+    for result in comparison.measure(row, (1, 2), TINY):
+        assert (result.status, result.why) == ("ok", "")
+        assert result.medians[ours.NAME] > 0
+        reasons = set(result.left_out.values())
+        assert all(reason.endswith((measure.SLOWER, rivals.NOT_INSTALLED)) for reason in reasons), result.left_out
+    assert result.section in report.SECTIONS and result.section in command.GROUPS
+
+
+def test_a_mask_that_is_wrong_in_one_pixel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = edges.gradient
+
+    def wrong(x: np.ndarray, *arguments: Any, out: np.ndarray, **options: Any) -> None:
+        genuine(x, *arguments, out=out, **options)
+        out[7, 9] = not out[7, 9]
+
+    monkeypatch.setattr(edges, "gradient", wrong)
+    (result,) = comparison.measure(next(row for row in SLOPES if "mask" in row.what), (1,), TINY)
+    assert result.status == "fail" and "1 pixels of the mask differ" in result.why
+
+
+def test_an_edge_map_that_is_wrong_in_one_pixel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not rivals.is_installed("cv2"):
+        pytest.skip("cv2 is not installed")
+    genuine = edges.canny
+
+    def wrong(*arguments: Any, **options: Any) -> np.ndarray:
+        found = genuine(*arguments, **options)
+        y, x = np.argwhere(found)[3]
+        found[y, x] = 0
+        return found
+
+    monkeypatch.setattr(edges, "canny", wrong)
+    (result,) = comparison.measure(next(row for row in EDGES if row.what == "noise 60/120 L1"), (1,), TINY)
+    assert result.status == "fail" and "cv2.Canny" in result.why and "1 wrong" in result.why
+
+
+def test_the_door_takes_part_with_every_function_it_has() -> None:
+    assert {row.what for row in DOOR} == {name for name in ndimage.__all__ if name.islower()}
+    assert {row.name for row in door.quick()} <= {row.name for row in door.rows()}
+    assert {row.name for row in gradients.quick()} <= {row.name for row in gradients.rows()}
+    assert {row.name for row in canny.quick()} <= {row.name for row in canny.rows()}
+
+
+def test_photographs_are_gray_and_in_the_size_asked_for() -> None:
+    for name, module in canny.MODULES.items():
+        if rivals.is_installed(module):
+            picture = canny.picture(name, (50, 70))
+            assert picture.shape == (50, 70) and picture.dtype == np.uint8
+            assert picture.std() > 10
+    for name in pictures.WINDING:
+        assert len(np.unique(canny.picture(name, (50, 70)))) == 3
 
 
 @pytest.mark.parametrize("wrong", [{"wrong": 1e-9}, {"wrong": np.nan}, {"theirs_wrong": 1e-9}])
