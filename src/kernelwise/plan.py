@@ -139,6 +139,8 @@ WORKSPACE = 64 << 20
 
 def _proposals(problem: Problem, algorithm, target: Target, changing: bool) -> tuple[Proposal, ...] | str:  # type: ignore[no-untyped-def]
     """One proposal for each real part of the kernel, or why there is none."""
+    if algorithm is fourier and problem.nan == "omit":
+        return "the weights of what is known may be small, and a sum is divided by them"
     found = []
     for part in kernel_parts(problem):
         proposal = algorithm.propose(_request(problem, part, target, changing))

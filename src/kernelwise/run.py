@@ -29,6 +29,7 @@ from .problem import Problem
 
 MOST_LISTED = 1 << 20  # rows or planes that a launch may list; larger images are done in bands
 MOST_STARTS, WORTH_START = 64, 4096  # grids of so few outputs are put together rather than run so often
+MOST_BYTES = 56 << 20  # of a transform's spectra and all its workers together; where each needs much, fewer take part
 ROW_ALIGN = 64  # bytes; rows of the result that may be streamed begin alike
 
 
@@ -172,6 +173,9 @@ def start(
     code, made = ready
     args = made.args.copy()
     workers = worth(plan.seconds, threads)
+    if made.flags:
+        spectra = sum(array.nbytes for array in made.keep)
+        workers = max(1, min(workers, (MOST_BYTES - spectra) // made.scratch))
     flags = np.zeros((placed.starts, made.flags), np.uint8)
     for each, (image_offset, result_offset) in zip(flags, placed.offsets, strict=True):
         args[0] = x.ctypes.data + image_offset

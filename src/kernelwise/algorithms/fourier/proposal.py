@@ -15,6 +15,7 @@ from .spec import LENGTHS, NAME, FourierSpec
 
 LINE_TILES = ((32, 32), (64, 64), (128, 128), (256, 256), (512, 512))
 ERROR = 30  # rounding errors, relative to the product of the norms, that no output exceeds
+MOST_BYTES = 40 << 20  # of the spectra of the kernel, while they are made, and of the scratch memory of a worker
 LEAST_TAPS = 24  # of a kernel below which a transform never pays
 
 # What the parts of a tile cost, in multiply-adds of vectors for each of its pixels, forward and back: measured as times
@@ -36,7 +37,7 @@ def propose(request: Request) -> Proposal | str:
     ]
     options = [(_work(request, spec, of), of.paired, spec) for spec in specs for of in _cuts(request, spec)]
     if not options:
-        return "the kernel reaches too far for the largest tile"
+        return "the kernel reaches too far for the largest tile that is small enough"
     work, paired, spec = min(options, key=lambda option: option[0])
     spec = replace(spec, paired=paired)
     what = f"lines of {spec.size}" if line else "tiles of {} x {}".format(*spec.tile)
@@ -69,6 +70,9 @@ def _cuts(request: Request, spec: FourierSpec) -> Iterator[Cut]:
     fits = columns <= spec.size * 3 // 4 if spec.line else rows < spec.tile[0] and columns < spec.tile[1]
     if fits:
         of = cut(spec, request.rows, request.columns, request.channels, request.planes)
+        tiles = 1.5 * len(request.weights) + (of.sources + 1 if spec.deep else 1)
+        if tiles * spec.tile_bytes > MOST_BYTES:
+            return
         yield of if spec.line else of._replace(paired=pairing(of))
 
 

@@ -6,8 +6,8 @@
     4. multiply with the spectrum of the kernel, add up planes, transform back
     5. scale back, round, store what is not beyond the result
 
-A tile that holds a NaN or an infinity, or whose pixels differ too much in size for a transform, is not stored but
-flagged; it is done directly afterwards. Its partner does not see it.
+A tile that holds a NaN or an infinity, whose pixels differ too much in size for a transform, or of which rounding errors
+alone might overflow, is not stored but flagged; it is done directly afterwards. Its partner does not see it.
 """
 
 from __future__ import annotations
@@ -364,7 +364,7 @@ def _emit_columns_back(w: Writer) -> None:
 
 
 def _scales(w: Writer, fn: Function, exponent: Value) -> tuple[Value, Value]:
-    """2 ** exponent as two factors, each of which is a normal number."""
+    """2 ** exponent as two factors, each of which is a normal number for exponents from 2 - 2 * bias to 2 * bias."""
     half = ((exponent + 8192) >> 1) - 4096
     one, two = (fn.splat(_power(w, fn, e), w.lanes) for e in (half, exponent - half))
     return one, two
@@ -456,7 +456,8 @@ def _emit_tiles(w: Writer) -> None:
     tiles = []
     for which, (y, x) in enumerate((first, second)):
         largest, least = (_exponent(w, fn, found + 16 * which + 8 * i) for i in (0, 1))
-        bad = largest > w.top
+        scale = largest - w.bias + a.integer("kernel_exponent")
+        bad = (largest > w.top) | (scale >= w.bias)
         if w.spec.ranged:
             bad = bad | (largest - least > w.spec.range_bits)
         exists = bad.equals(bad) if which == 0 else present
@@ -532,6 +533,6 @@ def _planes_back(w, fn, a, args, scratch, batch, group, tiles) -> None:  # type:
             out = plane + at_row * a.integer("row_out") + at_column * w.spec.result.bytes
             rows = (a.integer("rows_out") - at_row).minimum(a.integer("step_down"))
             columns = (a.integer("columns_out") - at_column).minimum(a.integer("step_across"))
-            scale = exponent - w.bias + a.integer("kernel_exponent")
+            scale = (exponent - w.bias + a.integer("kernel_exponent")).maximum(2 - 2 * w.bias)
             given += [out, fn.select(good, rows, fn.index(0)), fn.select(good, columns, fn.index(0)), scale]
         fn.call("columns_back", VOID, [args, place, column, *given])
