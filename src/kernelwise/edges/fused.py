@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -194,7 +194,17 @@ def _parts(problem: Problem, factors: Sequence[Sequence[np.ndarray]]) -> list[tu
     return parts
 
 
-def empty_outs(made: Pass) -> list[np.ndarray]:
+class Made(Protocol):
+    """Anything that has results."""
+
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]: ...
+
+
+def empty_outs(made: Made) -> list[np.ndarray]:
     """Arrays for the results of a pass, each beginning at a line of the cache."""
     return [_empty(made.problem.result_shape, w.dtype) for w in made.wanted]
 

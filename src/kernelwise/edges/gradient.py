@@ -15,6 +15,7 @@ from ..dtypes import NeedsLargest
 from ..errors import ArgumentError, ArgumentTypeError
 from ..problem import Problem, normalise, one_of, per_axis
 from .above import check_above, mask_kind, threshold_table
+from .composed import Composed, compose
 from .fused import Pass, Wanted, empty_outs, make_pass
 from .operators import Operator, find_operator
 
@@ -23,6 +24,7 @@ COMPONENTS = ("gz", "gy", "gx")  # along the last axis: gx
 NAMES = (*COMPONENTS, "magnitude", "direction", "mask")
 MOST_AXES = len(COMPONENTS)
 MOST_PREPARED = 256
+LONGEST = 65  # taps on an axis up to which everything is done in one pass
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def gradient(
 class Prepared(NamedTuple):
     """A pass, its table and the scale of its operator."""
 
-    run: Pass
+    run: Pass | Composed
     table: np.ndarray
     scale: float
 
@@ -164,7 +166,8 @@ def _make(
         order.append(Wanted("direction", "direction", real))
     if "mask" in names and limit is not None:
         order.append(Wanted("mask", mask_kind(norm, limit, problem.sums), np.dtype(bool)))
-    made = make_pass(problem, operator.factors(len(where)), order, current_target())
+    how = make_pass if len(operator.smooth) <= LONGEST else compose
+    made = how(problem, operator.factors(len(where)), order, current_target())
     return Prepared(made, threshold_table(made.spec, 0 if limit is None else limit), operator.scale(len(where)))
 
 
@@ -225,7 +228,7 @@ def _names(wanted: Any, axes: int, threshold: bool) -> set[str]:
     return {*given, *components} - {"components"} if "components" in given else set(given)
 
 
-def _given(out: Any, run: Pass) -> list[np.ndarray]:
+def _given(out: Any, run: Pass | Composed) -> list[np.ndarray]:
     """The arrays to write into, checked, in the order of the pass."""
     names = [w.name for w in run.wanted]
     if isinstance(out, np.ndarray) and len(names) == 1:
