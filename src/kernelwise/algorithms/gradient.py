@@ -8,6 +8,8 @@ block   few taps, no planes: every image row of a block is filtered along once b
 passes  as in a separable routine: planes into temporary rows, those into one temporary row for each output row and
         component, and these are filtered along.
 
+A third form, crossings, has a module of its own.
+
 What is wanted is then made of the components, in registers; see Results for what there is. The table holds
 the threshold of a mask, and the power of two by which components are scaled before they are squared for it.
 """
@@ -24,6 +26,7 @@ from ..jit.types import F32, F64, I8, I32, PTR
 from ..jit.values import Value
 from . import separable
 from .angles import atan2, magnitude
+from .crossings import crossings
 from .numbers import LINE, Number, load, store
 from .separable import LONG, Window, mirror, split, sum_planes, sum_rows, temporary_pitch
 from .spec import Spec, accumulate, body_function, columns
@@ -39,8 +42,9 @@ SAFE = {  # float: squares of numbers between the first two are exact enough and
 
 def emit(module: Module, spec: Spec, name: str, wide: int, stream: bool) -> None:
     """The body of a gradient routine, with ``wide`` vectors side by side."""
-    fn = body_function(module, name)
-    (_passes if spec.form == "passes" else _block)(fn, spec, wide, stream)
+    {"block": _block, "passes": _passes, "crossings": crossings}[spec.form](
+        body_function(module, name), spec, wide, stream
+    )
 
 
 def scratch_bytes(spec: Spec, n: int, step: int) -> int:

@@ -160,18 +160,26 @@ def make_pass(
 ) -> Pass:
     """Prepare a pass. ``problem`` says shape, geometry, border and dtypes; ``factors`` are the weights of every
     component along every axis."""
+    parts = parts_of(problem, factors)
+    taps = tuple(len(weights) for weights in parts[0])
+    form = "block" if taps[0] == 1 and max(taps) <= body.MOST_BLOCK else "passes"
+    return assemble(problem, parts, form, wanted, target)
+
+
+def assemble(
+    problem: Problem, parts: Sequence[Sequence[np.ndarray]], form: str, wanted: Sequence[Wanted], target: Target
+) -> Pass:
+    """The pass of a form; ``parts`` are the weights of every component along planes, rows and columns of the walk."""
     order = tuple(sorted(wanted, key=lambda w: w.number.bytes))
     first = order[0]
     problem = replace(problem, result=first.dtype)
-    parts = _parts(problem, factors)
     taps = tuple(len(weights) for weights in parts[0])
-    form = "block" if taps[0] == 1 and max(taps) <= body.MOST_BLOCK else "passes"
     rows, wide = block(target, sharing=True)
     spec = Spec(
         algorithm=body.NAME, form=form,
         image=Number(native_image(problem).str[1:]), sums=Number(problem.sums.str[1:]), result=first.number,
         taps=taps, row_step=1, row_gap=1, pitch=column_axis(problem)[1],  # type: ignore[arg-type]
-        rows=1 if form == "passes" and taps[1] == 1 else rows, wide=1 if form == "block" else wide,
+        rows=1 if form == "passes" and taps[1] == 1 else rows, wide=wide if form == "passes" else 1,
         weights=b"".join(np.concatenate(p).astype(problem.sums).tobytes() for p in parts), terms=len(parts),
         outputs=tuple(Output(w.what, w.number) for w in order),
     )  # fmt: skip
@@ -180,7 +188,7 @@ def make_pass(
     return Pass(problem, order, Proposal(spec, None, float(work), 0.0, ""), target)
 
 
-def _parts(problem: Problem, factors: Sequence[Sequence[np.ndarray]]) -> list[tuple[np.ndarray, ...]]:
+def parts_of(problem: Problem, factors: Sequence[Sequence[np.ndarray]]) -> list[tuple[np.ndarray, ...]]:
     """The weights of every component along planes, rows and columns of the walk."""
     one: np.ndarray = np.ones(1)
     parts: list[tuple[np.ndarray, ...]] = []

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..algorithms.routine import current_target
-from ..arrays import as_image, is_masked, largest_magnitude
+from ..arrays import as_image, largest_magnitude
 from ..correlation import check_threads
 from ..dtypes import NeedsLargest
 from ..errors import ArgumentError, ArgumentTypeError
-from ..problem import Problem, normalise, one_of, per_axis
+from ..problem import Problem, normalise, one_of
 from .above import check_above, mask_kind, threshold_table
+from .arguments import MOST_AXES, check_result, image_axes
 from .composed import Composed, compose
 from .fused import Pass, Wanted, empty_outs, make_pass
 from .operators import Operator, find_operator
@@ -22,7 +23,7 @@ from .operators import Operator, find_operator
 NORMS = ("l2", "l1")
 COMPONENTS = ("gz", "gy", "gx")  # along the last axis: gx
 NAMES = (*COMPONENTS, "magnitude", "direction", "mask")
-MOST_AXES = len(COMPONENTS)
+assert len(COMPONENTS) == MOST_AXES
 MOST_PREPARED = 256
 LONGEST = 65  # taps on an axis up to which everything is done in one pass
 
@@ -148,7 +149,7 @@ def _make(
 ) -> Prepared:  # fmt: skip
     one_of("norm", norm, NORMS)
     operator = find_operator(name, sigma)
-    where = _axes(axes, len(shape))
+    where = image_axes(axes, len(shape))
     limit = None if above is None else check_above(above)
     names = _names(wanted, len(where), limit is not None)
     problem = _problem(shape, dtype, operator, where, border, fill, asked, largest)
@@ -196,21 +197,6 @@ def _real(problem: Problem, asked: Any) -> np.dtype:
     return np.dtype(np.float64 if problem.sums.itemsize == 8 else np.float32)
 
 
-def _axes(axes: Any, ndim: int) -> tuple[int, ...]:
-    if axes is None:
-        if not 1 <= ndim <= MOST_AXES:
-            raise ArgumentError(f"`axes` must be given unless `x` has 1, 2 or 3 axes (got {ndim})")
-        return tuple(range(ndim))
-    given = tuple(axes) if isinstance(axes, (tuple, list, np.ndarray)) and np.ndim(axes) == 1 else (axes,)
-    if not 1 <= len(given) <= MOST_AXES:
-        raise ArgumentError(f"`axes` must name from 1 to {MOST_AXES} axes of `x` (got {axes!r})")
-    found = per_axis("axes", given, len(given), -ndim, ndim - 1)
-    found = tuple(a % ndim for a in found)
-    if any(a >= b for a, b in zip(found, found[1:], strict=False)):
-        raise ArgumentError(f"`axes` must name different axes of `x` in ascending order (got {axes!r})")
-    return found
-
-
 def _names(wanted: Any, axes: int, threshold: bool) -> set[str]:
     """What is wanted, by the names of Gradient's fields."""
     components = COMPONENTS[-axes:]
@@ -244,22 +230,8 @@ def _given(out: Any, run: Pass | Composed) -> list[np.ndarray]:
             f"`out` must hold {', '.join(sorted(names))} (got {', '.join(map(str, arrays)) or 'nothing'})"
         )
     for w in run.wanted:
-        check_one(w, arrays[w.name], run.problem.result_shape)
+        check_result(arrays[w.name], run.problem.result_shape, w.dtype, w.name)
     return [arrays[n] for n in names]
-
-
-def check_one(wanted: Wanted, array: Any, shape: tuple[int, ...]) -> None:
-    """An array to write into must be a writable ndarray of the result's shape and dtype."""
-    if not isinstance(array, np.ndarray) or is_masked(array):
-        raise ArgumentTypeError(f"`out` must hold ndarrays (got {type(array).__name__} for {wanted.name})")
-    if array.shape != shape:
-        raise ArgumentError(f"`out` must have the shape {shape} (got {array.shape} for {wanted.name})")
-    if array.dtype.newbyteorder("=") != wanted.dtype:
-        raise ArgumentTypeError(f"`out` must hold {wanted.dtype} (got {array.dtype} for {wanted.name})")
-    if not array.flags.writeable:
-        raise ArgumentError(f"`out` must be writable (got a read-only array for {wanted.name})")
-    if array.size > 1 and 0 in (s for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
-        raise ArgumentError(f"`out` must not be a broadcast view (got one for {wanted.name})")
 
 
 # ---------------------------------------------------------------- the magnitude alone
