@@ -20,6 +20,7 @@ from .spec import FourierSpec, frequencies, twiddles
 from .tiles import FIELDS
 
 ALIGN = 64
+ALIASED = 2048  # bytes; rows so far apart share few sets of the caches, and a tile of them is copied before it is used
 GROUP_BYTES = 4 << 20  # that the spectra of the planes of a group may take
 MOST_SPECTRA, MOST_SPECTRA_BYTES = 64, 16 << 20  # of kernels that are remembered
 
@@ -132,7 +133,8 @@ def _columns(spec: FourierSpec, of: Cut, grid: Grid, border: str, sheet: Sheet) 
     end = of.tiles[1] * of.step[1] + width - lead
     sheet.point("left_map", _source_columns(np.arange(-lead, 0), axis, channels, border))
     sheet.point("right_map", _source_columns(np.minimum(np.arange(inside_stop, end), last), axis, channels, border))
-    sheet.write(columns_out=axis.out * channels, lead=lead, inside_stop=inside_stop)
+    aliased = not spec.line and grid.row_strides[0] % ALIASED == 0
+    sheet.write(columns_out=axis.out * channels, lead=lead, inside_stop=inside_stop, copied=int(aliased))
 
 
 def _source_columns(element: np.ndarray, axis: Axis, channels: int, border: str) -> np.ndarray:

@@ -6,7 +6,7 @@
     4. multiply with the spectrum of the kernel, add up planes, transform back
     5. scale back, round, store what is not beyond the result
 
-A tile that holds a NaN or an infinity, whose pixels differ too much in size for a transform, or of which rounding errors
+A tile that holds a NaN or an infinity, whose pixels differ too much in size for a transform, or whose rounding errors
 alone might overflow, is not stored but flagged; it is done directly afterwards. Its partner does not see it.
 """
 
@@ -41,7 +41,7 @@ FIELDS = (
         "left_map",
         "right_map",
         "fill_row",
-        "zero_row",
+        "zero_row", "copied",
     ),
     # tables
     *("twiddles_down", "twiddles_across", "twist", "spectrum", "kernel_exponent"),
@@ -134,7 +134,7 @@ def _emit_find(w: Writer) -> None:
     v = x * a.integer("step_across")
     width = w.spec.size if w.spec.line else across
     first = v - a.integer("lead")
-    inside = (first >= 0) & (first + width <= a.integer("inside_stop"))
+    inside = (first >= 0) & (first + width <= a.integer("inside_stop")) & a.integer("copied").equals(0)
     fill_row = a.address("fill_row")
     row_map = a.address("row_map") + y * a.integer("step_down") * 8
     missing_plane = plane.equals(fn.null())
