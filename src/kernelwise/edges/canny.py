@@ -138,7 +138,7 @@ def _rounding(picture: Picture, slopes: Slopes) -> float:
     """A magnitude that rounding alone does not reach, in the caller's units."""
     gain = 4.0 * sum(slopes.smooth) if slopes.kernels is None else float(np.abs(slopes.kernels[0]).sum())
     peak = max(-float(picture.planes.min()), float(picture.planes.max()))
-    return float(np.ldexp(ROUNDINGS * np.finfo(picture.work).eps * gain * peak, picture.exponent))
+    return float(np.ldexp(ROUNDINGS * float(np.finfo(picture.work).eps) * gain * peak, picture.exponent))
 
 
 def _slopes(operator: Any, norm: Any, aperture: Any, border: Any) -> Slopes:
