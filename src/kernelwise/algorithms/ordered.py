@@ -26,7 +26,7 @@ from ..jit.values import Value
 from . import points
 from .casts import cast, put, through
 from .numbers import Number, load
-from .separable import ALIGN, temporary_pitch
+from .separable import ALIGN, Window, temporary_pitch
 from .spec import Spec, Stage, body_function, columns
 
 NAME = "ordered"
@@ -61,8 +61,8 @@ def scratch_bytes(spec: Spec, n: int, step: int) -> int:
 class Line:
     """A row of numbers in memory: vectors of them at any column, as sums."""
 
-    def __init__(self, fn: Function, start: Value, number: Number, sums: Number) -> None:
-        self.fn, self.start, self.number, self.sums = fn, start, number, sums
+    def __init__(self, fn: Function, start: Value, number: Number, sums: Number, padded: bool = False) -> None:
+        self.fn, self.start, self.number, self.sums, self.padded = fn, start, number, sums, padded
         self.lanes = fn.target.lanes(sums.bytes)
 
     def at(self, column: Value | int) -> Value:
@@ -179,7 +179,7 @@ class Chains:
     # ---- where numbers lie
 
     def _temporary(self, row: Value | int) -> Line:
-        return Line(self.fn, self.temp + self.pitch * row, self.spec.sums, self.spec.sums)
+        return Line(self.fn, self.temp + self.pitch * row, self.spec.sums, self.spec.sums, padded=True)
 
     def _temporary_rows(self, used: int) -> Callable[[Value], Callable[[Value | int], Line]]:
         return lambda first: lambda j: self._temporary(first + j + used)
@@ -223,6 +223,12 @@ class Chains:
 
     def _across(self, stage: Stage, line: Line, x: Value, wide: int) -> list[Value]:
         first = x + stage.column * self.spec.pitch
+
+        if self._unrolled(stage) and line.padded and self.spec.sums.is_float:
+            window = Window(self.fn, self.spec, line.start + first * self.spec.sums.bytes, self.lanes)
+            return self._unrolled_sum(
+                stage, lambda j: [window.at(c * self.lanes + j * self.spec.pitch) for c in range(wide)]
+            )
 
         def at(j: Value | int) -> list[Value]:
             return [line.at(first + c * self.lanes + j * self.spec.pitch) for c in range(wide)]

@@ -124,8 +124,9 @@ def gaussian_laplace(
     where = some_axes(axes, x.ndim)
     sigmas = per_axis("sigma", sigma, len(where))
     if len(where) < x.ndim:
-        known = dict(zip(where, sigmas, strict=True))
-        sigmas = [known.get(axis, 0) for axis in range(x.ndim)]
+        given, sigmas = sigmas, [0] * x.ndim
+        for axis, value in zip(where, given, strict=True):
+            sigmas[axis] = value
     return _over_axes(x, _gaussian_steps(sigmas, 2, kwargs), "sum", output, mode, cval, where)
 
 
@@ -154,7 +155,7 @@ def generic_gradient_magnitude(
         name = derivative.__name__
 
         def steps(x: np.ndarray, axis: int, mode: Any) -> list[Step]:
-            return _difference_steps(name, x.ndim, axis, mode)
+            return _difference_steps(name, x.ndim, one_axis(axis, x.ndim), mode)
 
         return _over_axes(x, steps, "magnitude", output, mode, cval, axes)
     out = result_array(output, x)
@@ -193,7 +194,8 @@ def _gaussian_steps(sigma: Any, order: int, options: dict[str, Any]) -> Steps:
     """Gaussians along all axes, differentiated along one."""
 
     def steps(x: np.ndarray, axis: int, mode: Any) -> list[Step]:
-        orders = [order if other == axis else 0 for other in range(x.ndim)]
+        orders = [0] * x.ndim
+        orders[axis] = order
         return steps_along(x, range(x.ndim), sigma, orders, mode, **options)
 
     return steps

@@ -81,7 +81,7 @@ def _start(chains: tuple[Chain, ...], how: str, x: np.ndarray, out: np.ndarray) 
     if x.size == 0:
         return True
     fill = chains[0][0].cval if chains[0][0].border == "constant" else 0.0
-    x = _holding(x, fill)
+    x = holding(x, fill)
     call = _planned(x.shape, x.dtype, out.dtype, tuple(map(_keys, chains)), how, current_target())
     if call is None:
         return False
@@ -89,14 +89,16 @@ def _start(chains: tuple[Chain, ...], how: str, x: np.ndarray, out: np.ndarray) 
     return True
 
 
-def _holding(x: np.ndarray, fill: float) -> np.ndarray:
+def holding(x: np.ndarray, fill: float) -> np.ndarray:
     """The image in a dtype that can hold the fill, too."""
-    with np.errstate(all="ignore"):
-        held = np.float64(fill).astype(x.dtype)
-        same = np.isfinite(fill) or x.dtype.kind == "f"
-        if same and np.float64(held).tobytes() == np.float64(fill).tobytes() or np.isnan(fill) and x.dtype.kind == "f":
-            return x
-    return x.astype(np.float64)
+    if x.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            held = np.isnan(fill) or float(x.dtype.type(fill)) == fill
+    else:
+        info = np.iinfo(x.dtype)
+        held = float(fill).is_integer() and info.min <= fill <= info.max and not (fill == 0 and np.signbit(fill))
+        held = held and abs(fill) <= 2**53
+    return x if held else x.astype(np.float64)
 
 
 def _by_definition(x: np.ndarray, step: Pass, out: np.ndarray) -> np.ndarray:
@@ -273,7 +275,7 @@ def correlate(
     """Any kernel, float64, of as many axes as the image; its taps in C order."""
     if x.size == 0:
         return
-    x = _holding(x, cval if border == "constant" else 0.0)
+    x = holding(x, cval if border == "constant" else 0.0)
     kernel = Kernel.of(weights)
     fill = cval if border == "constant" else 0.0
     call = (

@@ -46,27 +46,34 @@ def uniform_filter1d(
         raise NdimageError(f"`size` must be at least 1 (got {size!r})")
     is_complex = x.dtype.kind == "c"
     out = result_array(output, x, complex_result=is_complex)
-    if size // 2 + origin < 0 or size // 2 + origin >= size:
-        raise ArgumentError(
-            f"`origin` must lie from {-(size // 2)} to {(size - 1) // 2} for size {size} (got {origin!r})"
-        )
+    _check_origin(origin, size)
     name = border(mode)
     if is_complex:
         x = x.copy() if np.may_share_memory(x, out) else x
-        _slide(x.real, size, axis, out.real, name, np.real(cval), origin)
-        _slide(x.imag, size, axis, out.imag, name, np.imag(cval), origin)
+        _fill(x.real, [_window(size, axis, name, np.real(cval), origin)], out.real)
+        _fill(x.imag, [_window(size, axis, name, np.imag(cval), origin)], out.imag)
     else:
-        _slide(x, size, axis, out, name, cval, origin)
+        _fill(x, [_window(size, axis, name, cval, origin)], out)
     return out
 
 
-def _slide(x: np.ndarray, size: Any, axis: int, out: np.ndarray, name: str, cval: Any, origin: Any) -> None:
+def _check_origin(origin: Any, size: Any) -> None:
+    if size // 2 + origin < 0 or size // 2 + origin >= size:
+        allowed = f"from {-(size // 2)} to {(size - 1) // 2} for size {size}"
+        raise ArgumentError(f"`origin` must lie {allowed} (got {origin!r})")
+
+
+def _window(size: Any, axis: int, name: str, cval: Any, origin: Any) -> windows.Window:
     size, value = operator.index(size), real_number("cval", cval)
-    start = -(size // 2) - operator.index(origin)
+    return windows.Window(axis, size, -(size // 2) - operator.index(origin), name, value)
+
+
+def _fill(x: np.ndarray, steps: list[windows.Window], out: np.ndarray) -> None:
+    """Windows over a real image into a real array."""
     check_real("input", x.dtype)
     check_real("output", out.dtype)
     check_writable(out)
-    windows.means(as_bytes(x), windows.Window(axis, size, start, name, value), as_bytes(out))
+    windows.apply(as_bytes(x), steps, as_bytes(out))
     settle(out)
 
 
@@ -100,7 +107,14 @@ def uniform_filter(
     steps = [step for step in zip(where, sizes, origins, modes, strict=True) if step[1] > 1]
     if not steps:
         out[...] = x
-    for axis, length, shift, name in steps:
-        uniform_filter1d(x, int(length), axis, out, name, cval, shift)
-        x = out
+    elif "c" in (x.dtype.kind, out.dtype.kind):
+        for axis, length, shift, name in steps:
+            uniform_filter1d(x, int(length), axis, out, name, cval, shift)
+            x = out
+    else:
+        made = []
+        for axis, length, shift, name in steps:
+            _check_origin(shift, int(length))
+            made.append(_window(int(length), one_axis(axis, x.ndim), border(name), cval, shift))
+        _fill(x, made, out)
     return out
