@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -148,8 +149,14 @@ def _tables(spec: FourierSpec, target: Target, sheet: Sheet) -> None:
     sheet.point("twiddles_down", twiddles(down, target, spec.sums.dtype))
     sheet.point("twiddles_across", twiddles(across, target, spec.sums.dtype))
     if spec.line:
-        turns = np.outer(frequencies(down, target), np.arange(across)) / spec.size
-        sheet.point("twist", _in_vectors(np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns), spec, target))
+        sheet.point("twist", _twist(spec, target))
+
+
+@lru_cache(maxsize=4)
+def _twist(spec: FourierSpec, target: Target) -> np.ndarray:
+    """The factors between the transforms down and across that make one transform of a line."""
+    turns = np.outer(frequencies(spec.tile[0], target), np.arange(spec.tile[1])) / spec.size
+    return _in_vectors(np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns), spec, target)
 
 
 def _in_vectors(re: np.ndarray, im: np.ndarray, spec: FourierSpec, target: Target) -> np.ndarray:
@@ -214,6 +221,7 @@ def spectrum(spec: FourierSpec, grid: Grid, weights: np.ndarray, code: Code, tar
 def forget() -> None:
     """Drop all remembered spectra."""
     _spectra.clear()
+    _twist.cache_clear()
 
 
 def _transformed(

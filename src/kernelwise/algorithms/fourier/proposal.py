@@ -16,6 +16,7 @@ from .spec import LENGTHS, NAME, FourierSpec
 LINE_TILES = ((32, 32), (64, 64), (128, 128), (256, 256), (512, 512))
 ERROR = 30  # rounding errors, relative to the product of the norms, that no output exceeds
 MOST_BYTES = 40 << 20  # of the spectra of the kernel, while they are made, and of the scratch memory of a worker
+CLOSER = 3  # lengths of tiles on an axis that are compared in full
 LEAST_TAPS = 24  # of a kernel below which a transform never pays
 
 # What the parts of a tile cost, in multiply-adds of vectors for each of its pixels, forward and back: measured as times
@@ -32,9 +33,7 @@ def propose(request: Request) -> Proposal | str:
     if obstacle:
         return obstacle
     line = tall == 1 and planes == 1
-    specs = [
-        _spec(request, tile, line, planes > 1) for tile in (LINE_TILES if line else itertools.product(LENGTHS, LENGTHS))
-    ]
+    specs = [_spec(request, tile, line, planes > 1) for tile in (LINE_TILES if line else _tiles(request))]
     options = [(_work(request, spec, of), of.paired, spec) for spec in specs for of in _cuts(request, spec)]
     if not options:
         return "the kernel reaches too far for the largest tile that is small enough"
@@ -58,6 +57,17 @@ def _obstacle(request: Request) -> str | None:
     if min(axis.out for axis in (request.rows, request.columns, *request.planes)) == 0 or request.channels == 0:
         return "the result is empty"
     return None
+
+
+def _tiles(request: Request) -> Iterator[tuple[int, int]]:
+    """The sizes of tiles that are worth a closer look: on each axis those that cost least along it."""
+    columns = request.columns.out * request.channels, request.columns.reach * request.channels
+    return itertools.product(*(_lengths(*axis) for axis in ((request.rows.out, request.rows.reach), columns)))
+
+
+def _lengths(out: int, reach: int) -> list[int]:
+    fitting = [n for n in LENGTHS if n > reach]
+    return sorted(fitting, key=lambda n: -(-out // (n - reach)) * n * (PASS[n] + MOVING))[:CLOSER]
 
 
 def _spec(request: Request, tile: tuple[int, int], line: bool, deep: bool) -> FourierSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -69,6 +70,7 @@ def radices(length: int, target: Target) -> tuple[int, ...]:
     return tuple(sorted(small, key=lambda radix: -radix if radix != 3 else 0))
 
 
+@lru_cache(maxsize=64)
 def twiddles(length: int, target: Target, dtype: np.dtype) -> np.ndarray:
     """The factors between stages, in the order in which the code reads them: cosine and sine for each."""
     table, block = [], length
