@@ -3,33 +3,26 @@
 import json
 import math
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from kernelwise.app import chains
+from kernelwise.app.chains import Line
 from kernelwise.errors import ArgumentError, ImageError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@dataclass(frozen=True)
-class Line:
-    y: np.ndarray
-    x: np.ndarray
-    closed: bool = False
-
-
 SQUARE = Line(np.array([0, 0, 2, 2]), np.array([0, 3, 3, 0]), closed=True)
-SLOPE = Line(np.array([1.25, 2.5]), np.array([4.0, 4.123456789]))
-DOT = Line(np.array([7]), np.array([5]))
+SLOPE = Line(np.array([1.25, 2.5]), np.array([4.0, 4.123456789]), closed=False)
+DOT = Line(np.array([7]), np.array([5]), closed=False)
 
 
-def written(path: Path, *lines: Line, shape: tuple[int, ...] = (8, 6), **more: Any) -> str:
-    chains.write(path, lines, shape, image="a <&> b.png", settings={"method": "canny", "sigma": 1.0}, **more)
+def written(path: Path, *lines: Line, shape: tuple[int, ...] = (8, 6)) -> str:
+    chains.write(path, lines, shape, image="a <&> b.png", settings={"method": "canny", "sigma": 1.0})
     return path.read_text(encoding="utf-8")
 
 
@@ -52,9 +45,10 @@ def test_the_json_has_every_point_as_x_and_y_and_the_length_of_the_way(tmp_path:
 
 
 def test_strength_and_direction_stand_beside_the_points_where_they_are_known(tmp_path: Path) -> None:
-    more = {"strength": [np.arange(4.0), np.array([9.0, 8.0])], "direction": [np.zeros(4), np.array([0.5, math.pi])]}
-    square, slope = json.loads(written(tmp_path / "chains.json", SQUARE, SLOPE, **more))["chains"]
-    assert square["strength"] == [0, 1, 2, 3]
+    known = replace(SLOPE, strength=np.array([9.0, 8.00001]), direction=np.array([0.5, math.pi]))
+    square, slope = json.loads(written(tmp_path / "chains.json", SQUARE, known))["chains"]
+    assert "strength" not in square and "direction" not in square
+    assert slope["strength"] == [9, 8]
     assert slope["direction"] == [0.5, round(math.pi, chains.DIGITS)]
     assert len(slope["direction"]) == len(slope["strength"]) == len(slope["points"])
 
@@ -89,6 +83,6 @@ def test_a_number_that_json_has_not_is_an_error_and_the_old_file_stays(tmp_path:
     path = tmp_path / "chains.json"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(ValueError, match="JSON"):
-        written(path, Line(np.array([np.nan, 1.0]), np.array([0.0, 1.0])))
+        written(path, Line(np.array([np.nan, 1.0]), np.array([0.0, 1.0]), closed=False))
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -22,20 +23,16 @@ COLOURS = ("#2f6690", "#c4662d", "#4a7c59", "#8c4a7c", "#a8892c", "#3f7f8c")  # 
 PAPER = "#ffffff"
 
 
-class Chain(Protocol):
-    """What is written of a chain: the positions of its points in their order, and whether the last joins the first."""
+@dataclass(frozen=True)
+class Line:
+    """A chain to be written: the positions `y`, `x` (n,) of its points in their order, in pixels, and whether the last
+    joins the first; with positions finer than a pixel, how steep the edge is at each point and where it rises to."""
 
-    @property
-    def y(self) -> np.ndarray:
-        """Positions downwards, in pixels."""
-
-    @property
-    def x(self) -> np.ndarray:
-        """Positions to the right, in pixels."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the chain is a ring."""
+    y: np.ndarray
+    x: np.ndarray
+    closed: bool
+    strength: np.ndarray | None = None
+    direction: np.ndarray | None = None
 
 
 def check_suffix(path: str | os.PathLike[str]) -> str:
@@ -48,20 +45,18 @@ def check_suffix(path: str | os.PathLike[str]) -> str:
 
 def write(
     path: str | os.PathLike[str],
-    chains: Sequence[Chain],
+    chains: Sequence[Line],
     shape: Sequence[int],
     *,
     image: str,
     settings: Mapping[str, Any],
-    strength: Sequence[np.ndarray] = (),
-    direction: Sequence[np.ndarray] = (),
 ) -> None:
     """Write chains of an image of `shape` (H, W, ...) as the suffix says, whole or not at all.
 
     JSON: one object with the fields `format`, `version`, `image` (`name`, `height`, `width`), `edges` (the `settings`
     that found them), `units`, and `chains`, a list of objects with `closed` (true for a ring), `length` (in pixels,
-    along the points and back to the first in a ring) and `points`, a list of [x, y]. Where `strength` and `direction`
-    are given, one array for each chain, its object has them too, one number for each point.
+    along the points and back to the first in a ring) and `points`, a list of [x, y]; a chain that has them also has
+    `strength` and `direction`, one number for each point.
     SVG: a page as large as the image, a path for each chain. Raises ArgumentError for another suffix, ImageError or
     OSError when the file cannot be written.
     """
@@ -72,28 +67,25 @@ def write(
         found: dict[str, Any] = {"format": FORMAT, "version": VERSION}
         found["image"] = {"name": image, "height": size[0], "width": size[1]}
         found |= {"edges": dict(settings), "units": UNITS}
-        found["chains"] = list(_objects(chains, strength, direction))
+        found["chains"] = [_object(chain) for chain in chains]
         text = json.dumps(found, separators=(",", ":"), allow_nan=False) + "\n"
     with replacing(path) as stream:
         stream.write(text.encode())
 
 
-def _objects(
-    chains: Sequence[Chain], strength: Sequence[np.ndarray], direction: Sequence[np.ndarray]
-) -> Iterator[dict[str, Any]]:
-    for i, chain in enumerate(chains):
-        points = _points(chain)
-        made: dict[str, Any] = {"closed": bool(chain.closed), "length": round(_length(points, chain.closed), DIGITS)}
-        made["points"] = points.round(DIGITS).tolist()
-        for name, values in (("strength", strength), ("direction", direction)):
-            if len(values):
-                made[name] = np.asarray(values[i], np.float64).round(DIGITS).tolist()
-        yield made
+def _object(chain: Line) -> dict[str, Any]:
+    points = _points(chain)
+    made: dict[str, Any] = {"closed": bool(chain.closed), "length": round(_length(points, chain.closed), DIGITS)}
+    made["points"] = points.round(DIGITS).tolist()
+    for name, values in (("strength", chain.strength), ("direction", chain.direction)):
+        if values is not None:
+            made[name] = values.round(DIGITS).tolist()
+    return made
 
 
-def _points(chain: Chain) -> np.ndarray:
+def _points(chain: Line) -> np.ndarray:
     """(n, 2) float64: x and y of every point."""
-    return np.stack([np.asarray(chain.x, np.float64), np.asarray(chain.y, np.float64)], axis=-1)
+    return np.stack([chain.x, chain.y], axis=-1).astype(np.float64)
 
 
 def _length(points: np.ndarray, closed: bool) -> float:
@@ -101,11 +93,10 @@ def _length(points: np.ndarray, closed: bool) -> float:
     return float(np.hypot(steps[:, 0], steps[:, 1]).sum())
 
 
-def svg(chains: Sequence[Chain], size: tuple[int, int], *, title: str) -> str:
+def svg(chains: Sequence[Line], size: tuple[int, int], *, title: str) -> str:
     """The drawing as text: `size` is (height, width) in pixels, and a pixel's middle has whole coordinates.
 
-    >>> from types import SimpleNamespace as chain
-    >>> drawn = svg([chain(x=np.array([0, 1.5]), y=np.array([2, 2]), closed=False)], (4, 6), title="Two points")
+    >>> drawn = svg([Line(x=np.array([0, 1.5]), y=np.array([2, 2]), closed=False)], (4, 6), title="Two points")
     >>> [line.strip() for line in drawn.splitlines() if "path" in line]
     ['<path stroke="#2f6690" d="M0 2L1.5 2"/>']
     """

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 import kernelwise as kw
 
 from ..errors import ArgumentError, KernelwiseError
-from . import INTERRUPTED, files, kernels, options, shades
+from . import INTERRUPTED, edge_command, files, kernels, options, shades
 from .terminal import NAME_WIDTH, describe, fail, say
 
 
@@ -110,6 +110,9 @@ def correlate(
     else:
         files.write(output, result)
         say(output.name, f"the numbers, as {result.dtype}")
+
+
+app.command()(edge_command.edges)
 
 
 def read(path: Path, max_megapixels: float) -> files.Picture:

@@ -104,8 +104,8 @@ def _check_map(got: np.ndarray, x: np.ndarray, above: float | None) -> None:
 def _near(mine: np.ndarray, theirs: np.ndarray) -> None:
     """Nearly every edge pixel of either has one of the other within NEAR pixels."""
     for name, some, others in (("ours", mine, theirs), ("theirs", theirs, mine)):
-        count = np.count_nonzero(some)
-        share = np.count_nonzero(some & _widened(others)) / max(1, count)
+        count = int(np.count_nonzero(some))
+        share = float(np.count_nonzero(some & _widened(others))) / max(1, count)
         if share < SHARE:
             raise Disagreement(f"{1 - share:.1%} of the {count} edge pixels of {name} have none of the other near")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -123,12 +124,13 @@ def _chains(x: np.ndarray, kind: Kind) -> list[Chain]:
         import cv2
     except ModuleNotFoundError:
         return []
-    level = LEVEL[kind.source]
+    level: Any = LEVEL[kind.source]
+    one: Any = 1.0
     border = cv2.BORDER_REFLECT_101
-    floats = [np.empty(x.shape, np.float32) for _ in range(3)]
-    shorts = [np.empty(x.shape, np.int16) for _ in range(2)]
-    bytes_ = [np.empty(x.shape, np.uint8) for _ in range(3)]
-    mask = np.empty(x.shape, np.uint8)
+    floats: list[Any] = [np.empty(x.shape, np.float32) for _ in range(3)]
+    shorts: list[Any] = [np.empty(x.shape, np.int16) for _ in range(2)]
+    bytes_: list[Any] = [np.empty(x.shape, np.uint8) for _ in range(3)]
+    mask: Any = np.empty(x.shape, np.uint8)
 
     def sobel(depth: int, into: Sequence[np.ndarray]) -> None:
         cv2.Sobel(x, depth, 1, 0, dst=into[0], ksize=3, borderType=border)
@@ -157,7 +159,7 @@ def _chains(x: np.ndarray, kind: Kind) -> list[Chain]:
     def widened() -> np.ndarray:
         short_slopes()
         for short, into in zip(shorts, floats, strict=False):
-            cv2.multiply(short, 1.0, dst=into, dtype=cv2.CV_32F)
+            cv2.multiply(short, one, dst=into, dtype=cv2.CV_32F)
         cv2.magnitude(floats[0], floats[1], magnitude=floats[2])
         return floats[2]
 
@@ -205,7 +207,7 @@ def _chains(x: np.ndarray, kind: Kind) -> list[Chain]:
 def _ours(x: np.ndarray, kind: Kind, threads: int) -> Callable[[], np.ndarray]:
     above = LEVEL[kind.source] if kind.mask else None
     wanted = "mask" if kind.mask else "magnitude"
-    out = np.empty(x.shape, np.bool_ if kind.mask else np.float32)
+    out: np.ndarray = np.empty(x.shape, np.bool_ if kind.mask else np.float32)
 
     def call() -> np.ndarray:
         edges.gradient(x, "sobel", wanted=wanted, norm=kind.norm, above=above, out=out, threads=threads)
