@@ -23,6 +23,8 @@ def clear_cache(disk: bool = False) -> None:
     routine.clear()
     lag_sums.forget()
     launch.forget()
+    if passes := sys.modules.get("kernelwise.algorithms.canny_launch"):
+        passes.forget()
     if gradients := sys.modules.get("kernelwise.edges.gradient"):
         gradients.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):
