@@ -66,5 +66,5 @@ def _less(a: Value, b: Value, how: str) -> Value:
 
 
 def _exceeds(total: Value, jump: Value) -> Value:
-    """Sums of two magnitudes; as unsigned numbers those of integers always fit but for twice the lowest."""
+    """Sums of two magnitudes; as unsigned numbers those of integers of opposite signs always fit."""
     return _less(jump, total, "lt")

@@ -178,6 +178,6 @@ def _table(least: float, sums: np.dtype) -> np.ndarray:
             value = np.array([least]).astype(sums)
         else:
             most = 2 ** (8 * sums.itemsize) - 1
-            value = np.array([most if math.isinf(least) else min(most, math.floor(least))], f"u{sums.itemsize}")
+            value = np.array([min(most, math.floor(least))], f"u{sums.itemsize}")
     table[: sums.itemsize] = value.view(np.uint8)
     return table
