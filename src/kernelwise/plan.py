@@ -127,10 +127,15 @@ def _finish(
     taps: int,
 ) -> Plan:
     rounding = 0.0 if problem.sums.kind == "i" else np.finfo(problem.sums).eps / 2
-    if name == fourier.NAME:
-        bound = f"{fourier.ERROR} * {rounding:.2g} * |k| * |x of its tile|, Euclidean"
+    if not rounding:
+        bound = "exact"
+    elif name == fourier.NAME:
+        pixels = parts[0].spec.size * len(parts[0].table)
+        bound = (
+            f"{fourier.ERROR} * {rounding:.2g} * |k| * {math.sqrt(pixels):.0f} * largest |x| of its tile, |k| Euclidean"
+        )
     else:
-        bound = f"{taps} * {rounding:.2g} * sum |x| |k|" if rounding else "exact"
+        bound = f"{taps} * {rounding:.2g} * sum |x| |k|"
     return Plan(problem, name, reason, seconds, WORKSPACE, bound, considered, parts, target)
 
 

@@ -5,7 +5,9 @@ of one complex tile; its columns are transformed, then its rows, the product wit
 the way back is the same. Borders are resolved while a tile is loaded. Planes of a volume are added up in the
 spectrum. A kernel with one axis goes along lines: a long transform done as a square one with a twist.
 
-Error: every output is within c * u * |k| * |x of its tile| of the definition, with Euclidean norms and c about the
-logarithm of the tile's size. Where pixels of a tile differ too much in size for that to be of use, or are not finite,
-the tile is done directly.
+Error: every output is within c * u * |k| * sqrt(n) * max |x| of the definition: |k| is the Euclidean norm of the
+kernel, n the number of pixels of its tile in the planes under the kernel, max |x| the largest in all planes of its
+group. A bound with the norm of the tile's own pixels would not hold: the other tile of the pair has as large a largest
+pixel, after both have been scaled, but perhaps more of them. Where pixels of a tile differ too much in size for that to
+be of use, or are not finite, the tile is done directly.
 """

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..numbers import Number
 from ..spec import Proposal, Request
 from .launch import Cut, cut, pairing
 from .spec import LENGTHS, NAME, FourierSpec
 
 LINE_TILES = ((32, 32), (64, 64), (128, 128), (256, 256), (512, 512))
-ERROR = 30  # rounding errors, relative to the product of the norms, that no output exceeds
+ERROR = 30  # rounding errors that no output exceeds, relative to |k| sqrt(pixels of a tile) max |x|: see __init__
 MOST_BYTES = 40 << 20  # of the spectra of the kernel, while they are made, and of the scratch memory of a worker
 CLOSER = 3  # lengths of tiles on an axis that are compared in full
 LEAST_TAPS = 24  # of a kernel below which a transform never pays
@@ -40,14 +41,16 @@ def propose(request: Request) -> Proposal | str:
     work, paired, spec = min(options, key=lambda option: option[0])
     spec = replace(spec, paired=paired)
     what = f"lines of {spec.size}" if line else "tiles of {} x {}".format(*spec.tile)
-    return Proposal(spec, request.weights, work, 0.0, f"{what} pixels in overlap")
+    if not request.sums.is_float:
+        what += " float64"
+    return Proposal(spec, request.weights.astype(spec.sums.dtype, copy=False), work, 0.0, f"{what} pixels in overlap")
 
 
 def _obstacle(request: Request) -> str | None:
     if request.changing:
         return "the weights change"
-    if not request.sums.is_float:
-        return "integers are summed exactly"
+    if not request.sums.is_float and not exact(request):
+        return "sums of integers might not be exact"
     if request.rows.stride > 1 or request.columns.stride > 1:
         return "most of what a transform gives would be skipped"
     if request.weights.size < LEAST_TAPS:
@@ -57,6 +60,21 @@ def _obstacle(request: Request) -> str | None:
     if min(axis.out for axis in (request.rows, request.columns, *request.planes)) == 0 or request.channels == 0:
         return "the result is empty"
     return None
+
+
+def exact(request: Request) -> bool:
+    """Whether float64 transforms of integers, rounded, are certainly the integers they should be.
+
+    In a transform of N numbers every one of log2(N) steps adds an error of a few u to the Euclidean norm (Higham,
+    "Accuracy and Stability of Numerical Algorithms", chapter 24); there are three transforms and a product, so that
+    16 log2(N) u is more than all of it. The norm of a product is at most sum|k| times that of the tile, and a scaled
+    pair of tiles has at most sqrt(2 N) times twice the largest pixel.
+    """
+    low, high = request.image.bounds()
+    largest, most = max(-low, high), max(LENGTHS) ** 2
+    total = float(np.abs(request.weights.astype(np.float64)).sum())
+    error = 16 * math.log2(most) * 2.0**-53 * total * 2 * largest * math.sqrt(2 * most)
+    return error < 0.25 and total * largest < 2.0**52
 
 
 def _tiles(request: Request) -> Iterator[tuple[int, int]]:
@@ -71,7 +89,8 @@ def _lengths(out: int, reach: int) -> list[int]:
 
 
 def _spec(request: Request, tile: tuple[int, int], line: bool, deep: bool) -> FourierSpec:
-    return FourierSpec(request.image, request.sums, request.result, tile, line, deep)
+    sums = request.sums if request.sums.is_float else Number("f8")
+    return FourierSpec(request.image, sums, request.result, tile, line, deep)
 
 
 def _cuts(request: Request, spec: FourierSpec) -> Iterator[Cut]:

@@ -41,7 +41,8 @@ FIELDS = (
         "left_map",
         "right_map",
         "fill_row",
-        "zero_row", "copied",
+        "zero_row",
+        "copied",
     ),
     # tables
     *("twiddles_down", "twiddles_across", "twist", "spectrum", "kernel_exponent"),
