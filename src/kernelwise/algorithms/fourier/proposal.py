@@ -90,7 +90,7 @@ def _lengths(out: int, reach: int) -> list[int]:
 
 def _spec(request: Request, tile: tuple[int, int], line: bool, deep: bool) -> FourierSpec:
     sums = request.sums if request.sums.is_float else Number("f8")
-    return FourierSpec(request.image, sums, request.result, tile, line, deep)
+    return FourierSpec(request.image, sums, request.result, tile, line, deep, not request.sums.is_float)
 
 
 def _cuts(request: Request, spec: FourierSpec) -> Iterator[Cut]:

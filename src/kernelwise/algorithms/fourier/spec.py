@@ -37,6 +37,7 @@ class FourierSpec:
     tile: tuple[int, int]  # rows and columns of the transform
     line: bool = False  # the tile is one long row, cut into its rows
     deep: bool = False  # several planes are added up
+    whole: bool = False  # the sums are integers
     algorithm: str = NAME
     paired: int = field(default=1, compare=False, repr=False)  # see Cut; the code does not depend on it
 

@@ -398,7 +398,8 @@ def _store(
 
     def scaled(row: Value) -> Value:
         value = fn.load(w.vector, column + row * w.complex_bytes, align=w.vector.bytes)
-        return value * scales[0] * scales[1]
+        value = value * scales[0] * scales[1]
+        return fn.intrinsic("roundeven", value.type, [value]) if w.spec.whole and result.is_float else value
 
     with fn.loop(0, whole) as row:
         store(fn, scaled(row), target + row * pitch, w.spec.sums, result)
