@@ -66,3 +66,13 @@ def test_images_that_are_refused() -> None:
 def test_second_derivatives_too(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call(np.zeros((4, 5), "f4"))
+
+
+def test_no_module_hides_the_function_of_its_name() -> None:
+    """Importing a module of a package binds its name there, over a function that is called the same."""
+    import importlib
+    import pkgutil
+
+    for module in pkgutil.iter_modules(kw.edges.__path__):
+        importlib.import_module(f"kernelwise.edges.{module.name}")
+    assert callable(kw.edges.gradient) and callable(kw.edges.laplace) and callable(kw.edges.log)

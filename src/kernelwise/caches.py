@@ -25,7 +25,7 @@ def clear_cache(disk: bool = False) -> None:
     launch.forget()
     if passes := sys.modules.get("kernelwise.algorithms.canny_launch"):
         passes.forget()
-    if gradients := sys.modules.get("kernelwise.edges.gradient"):
+    if gradients := sys.modules.get("kernelwise.edges.gradients"):
         gradients.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):
         stencils.clear_cache()

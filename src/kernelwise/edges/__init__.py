@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import Any
 
 _LATER = {  # public name: module in this folder, imported when first asked for
-    "gradient": "gradient",
-    "Gradient": "gradient",
-    "sobel": "gradient",
-    "scharr": "gradient",
-    "prewitt": "gradient",
-    "roberts": "gradient",
-    "farid": "gradient",
+    "gradient": "gradients",
+    "Gradient": "gradients",
+    "sobel": "gradients",
+    "scharr": "gradients",
+    "prewitt": "gradients",
+    "roberts": "gradients",
+    "farid": "gradients",
     "laplace": "second",
     "log": "second",
     "zero_crossings": "second",
