@@ -27,6 +27,9 @@ def clear_cache(disk: bool = False) -> None:
         passes.forget()
     if gradients := sys.modules.get("kernelwise.edges.gradients"):
         gradients.forget()
+    for name in ("matching", "chains"):
+        if routines := sys.modules.get(f"kernelwise.edges.{name}"):
+            routines.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):
         stencils.clear_cache()
     if disk:

@@ -150,8 +150,9 @@ def _without_unknown(image: NDArray, known: NDArray | None, sigma: float) -> tup
     if unknown is None:
         return image, None
     box = np.ones(2 * reach(sigma) + 1, np.uint8)
-    counts = correlate(unknown, box[:, None], border="constant") > 0
-    return np.where(unknown, image.dtype.type(0), image), correlate(counts, box[None], border="constant") > 0
+    zeros: dict[str, Any] = {"border": "constant", "dtype": np.uint8}
+    near = correlate(correlate(unknown, box[:, None], **zeros) > 0, box[None], **zeros) > 0
+    return np.where(unknown, image.dtype.type(0), image), near
 
 
 def _rounding(image: NDArray) -> float:
