@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from kernelwise.edges import Points, subpixel
+from kernelwise.edges import Points, canny, subpixel
 from kernelwise.edges.derivatives import reach, taps
 from kernelwise.errors import ArgumentError, ArgumentTypeError
 from support.memory import KINDS, arrange
@@ -183,6 +183,17 @@ def test_unknown_pixels_take_away_the_points_within_reach_and_change_no_other(va
     for found in (subpixel(spoilt, threshold=10), subpixel(image, threshold=10, mask=~holes)):
         assert np.array_equal(found.row, expected.row)
         assert np.allclose(found.y, expected.y, atol=1e-9) and np.allclose(found.x, expected.x, atol=1e-9)
+
+
+def test_without_a_map_the_edges_are_those_that_canny_finds(rng: np.random.Generator) -> None:
+    image = disk((60, 70), (28.4, 33.1), 17) + rng.normal(0, 2, (60, 70))
+    image[5, 5] = np.nan
+    mask = np.ones(image.shape, bool)
+    mask[:, :20] = False
+    found, expected = subpixel(image, mask=mask), subpixel(image, canny(image, mask=mask), mask=mask)
+    assert len(found) > 50 and found.x.tobytes() == expected.x.tobytes()
+    assert np.abs(np.hypot(found.y - 28.4, found.x - 33.1) - 17).max() < 0.15
+    assert len(subpixel(image.astype("f4"), sigma=2.0)) > 50
 
 
 def test_points_lie_inside_the_image() -> None:

@@ -19,6 +19,7 @@ from .words import words
 BUDGET = 1 << 15  # found pixels that are looked at in one go, a few milliseconds: then Ctrl-C is looked for
 COLUMNS = 256  # in a unit of the first pass of distances
 BAND = 1 << 20  # pixels whose distances are kept at a time
+ALONE = 1 << 19  # pixels; for maps up to this size a second thread costs more than it brings
 MOST_PIXELS = 2**31 - 2
 
 Map = NDArray[np.bool_]
@@ -47,7 +48,7 @@ def squared_distances(true: Map, where: Map, threads: int | None = None) -> NDAr
     rows, columns = true.shape
     given = np.ascontiguousarray(true).view(np.uint8)
     down = np.empty(true.shape, np.int32)
-    code, threads = _code("distances", current_target()), threads or pool.threads()
+    code, threads = _code("distances", current_target()), threads or (pool.threads() if true.size > ALONE else 1)
     groups = -(-columns // COLUMNS)
     band = max(1, BAND // columns)
     squared = np.empty((min(rows, band), columns), np.int64)

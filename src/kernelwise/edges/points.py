@@ -110,14 +110,11 @@ def subpixel(
     least = 0.0 if threshold is None else real("threshold", threshold, at_least=0)
     within = real("within", within, above=0)
     known = None if mask is None else as_map("mask", mask, image.shape)
-    image, unknown = _without_unknown(image, known, sigma)
-    if edges is not None:
-        wanted = as_map("edges", edges, image.shape)
-    elif threshold is None:
+    wanted = None if edges is None else as_map("edges", edges, image.shape)
+    if edges is None and threshold is None:
         canny = import_module(".canny", __package__).canny  # only where it is asked for
-        wanted = as_map("edges", canny(image, sigma, mask=known, threads=threads), image.shape)
-    else:
-        wanted = None
+        wanted = canny(image, sigma, mask=known, threads=threads)
+    image, unknown = _without_unknown(image, known, sigma)
     least = max(least, _rounding(image))
     work = _Work(image, wanted, unknown, sigma, least, within, border, threads)
     found = [points for start, stop in _bands(image.shape) for points in work.points(start, stop)]
