@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import kernelwise as kw
-from kernelwise.app import claims, drawing, photo, picture, steps, tour
+from kernelwise.app import claims, drawing, outlines, photo, picture, steps, tour
 from kernelwise.app.commands import app
 from kernelwise.errors import ArgumentError, ImageError
 
@@ -107,6 +107,35 @@ def test_every_claim_of_the_small_steps_holds() -> None:
         assert step.claims
         for claim in step.claims:
             assert claim.holds, f"{claim.text}: {claim.found}"
+
+
+def test_every_claim_about_the_edges_of_a_photograph_holds(small_photo: Path) -> None:
+    found = outlines.outlines(photo.load(small_photo, 10**6))
+    for claim in (*found.claims, *found.circle.claims):
+        assert claim.holds, f"{claim.text}: {claim.found}"
+    assert found.circle.error < outlines.FINE
+    y, x = found.strongest()
+    assert found.map[max(0, round(y) - 1) : round(y) + 2, max(0, round(x) - 1) : round(x) + 2].any()
+
+
+def test_a_claim_about_edges_fails_when_the_hysteresis_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, small_photo: Path
+) -> None:
+    genuine = outlines.edges.canny
+
+    def without_growing(x: np.ndarray, sigma: float = 1.0, low: Any = "auto", high: Any = "auto") -> np.ndarray:
+        return genuine(x, sigma, high if high != "auto" else low, high)
+
+    monkeypatch.setattr(outlines.edges, "canny", without_growing)
+    assert not all(claim.holds for claim in outlines.outlines(photo.load(small_photo, 10**6)).claims)
+
+
+def test_growing_goes_round_corners_and_not_over_gaps() -> None:
+    inside = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1]], bool)
+    start = np.zeros_like(inside)
+    start[0, 0] = start[2, 0] = True  # the second is not inside
+    expected = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
+    np.testing.assert_array_equal(outlines.grown(start, inside), expected)
 
 
 def test_least_squares_finds_any_kernel_and_bounds_its_distance(rng: np.random.Generator) -> None:

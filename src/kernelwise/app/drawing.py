@@ -24,7 +24,6 @@ POINT = 72 / DPI  # points in a pixel
 PAPER, INK, QUIET, LINE = "#ffffff", "#1f2a37", "#66717f", "#c9d0d8"
 BLUE, WARM = "#2f6690", "#c4662d"
 SIGNED = LinearSegmentedColormap.from_list("signed", [WARM, "#f3dfd2", PAPER, "#d5e2ec", BLUE])
-PENCIL = LinearSegmentedColormap.from_list("pencil", [PAPER, INK])
 
 
 @contextmanager
@@ -126,16 +125,40 @@ class Page:
         for i, j, height, width in framed:
             axes.add_patch(Rectangle((j, i), width, height, fill=False, edgecolor=BLUE, lw=2, clip_on=False))
 
-    def grey(self, x: float, y: float, width: float, height: float, pixels: np.ndarray, colours: Any = "gray") -> None:
-        """An image of values 0 to 1, as large as fits into the box, at its top, in its middle, with a thin frame."""
-        rows, columns = pixels.shape
+    def field(self, x: float, y: float, width: float, height: float, shape: tuple[int, ...]) -> Axes:
+        """Axes that count in pixels of an image (H, W), y downwards, as large as fits into the box, at its top."""
+        rows, columns = shape
         scale = min(width / columns, height / rows)
         w, h = columns * scale, rows * scale
         axes = self.axes(x + (width - w) / 2, y, w, h)
-        axes.imshow(shrunk(pixels, w), cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
-        axes.set(xticks=[], yticks=[])
+        axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
         for side in axes.spines.values():
             side.set(color=LINE, lw=0.8)
+        return axes
+
+    def grey(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        pixels: np.ndarray,
+        colours: Any = "gray",
+        corner: tuple[int, int] | None = None,
+    ) -> Axes:
+        """An image of values 0 to 1, as large as fits into the box, at its top, in its middle, with a thin frame.
+
+        With a `corner`, the (column, row) of the first, its pixels are seen one by one, and the axes count in them.
+        """
+        axes = self.field(x, y, width, height, pixels.shape)
+        rows, columns = pixels.shape
+        left, top = corner or (0, 0)
+        extent = (left - 0.5, left + columns - 0.5, top + rows - 0.5, top - 0.5)
+        shown = pixels if corner else shrunk(pixels, axes.get_position().width * self.width)
+        how = "nearest" if corner else "antialiased"
+        axes.imshow(shown, cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation=how, extent=extent)
+        axes.set(xlim=extent[:2], ylim=extent[2:])
+        return axes
 
     def curve(self, x: float, y: float, width: float, height: float, values: np.ndarray, *, log_steps: bool) -> Axes:
         """Values of the steps 1, 2, ... on a logarithmic scale, as a line; the box holds the tick labels too."""

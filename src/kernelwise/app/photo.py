@@ -1,4 +1,4 @@
-"""The four steps on a photograph: edges, a kernel applied, the same kernel learned back from before and after."""
+"""The steps on a photograph: a kernel applied, and the same kernel learned back from before and after."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Filtered:
-    """`edges` (H, W) is the slope of the brightness, `embossed` (H, W) the photograph under the kernel."""
+    """`embossed` (H, W) is the photograph under the kernel."""
 
-    edges: np.ndarray
     embossed: np.ndarray
     seconds: float
     plan: Any
@@ -88,10 +87,8 @@ def load(path: Path | None, max_pixels: int) -> Photograph:
 
 
 def filtered(photo: Photograph) -> Filtered:
-    """Edges and embossing of the whole photograph, one call timed, and the result compared with NumPy's sums."""
+    """The whole photograph under the kernel, one call timed, and the result compared with NumPy's sums."""
     x, kernel = photo.pixels, kw.stencils.get(KERNEL_NAME)
-    slope = kw.stencils.get("sobel-x")
-    edges = np.hypot(kw.correlate(x, slope), kw.correlate(x, slope.T)) / np.abs(slope).sum()
     embossed = kw.correlate(x, kernel)
     inside = kw.corr2d(x, kernel)
     # The definition once more, apart from the package: shifted views of the middle, weighted and added in float64.
@@ -99,7 +96,6 @@ def filtered(photo: Photograph) -> Filtered:
     by_views = np.tensordot(kernel.ravel(), _views(x[middle], kernel.shape), axes=1)
     same = inside[tuple(slice(part.start, part.start + n) for part, n in zip(middle, by_views.shape, strict=True))]
     return Filtered(
-        edges,
         embossed,
         _best_time(x, kernel, embossed),
         kw.explain(x, kernel),

@@ -1,28 +1,33 @@
-"""The tour on one page: four steps in a row, and below them a photograph, its edges, and a kernel learned back."""
+"""The tour on one page: four steps in a row, a photograph and its edges below, and what can be learned from it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Rectangle
 
 import kernelwise as kw
 
 from ..errors import ImageError
-from . import photo, steps
+from . import outlines, photo, steps
 from .atomic import replacing
-from .drawing import BLUE, PENCIL, QUIET, SIGNED, Page, own_style, shrunk
+from .drawing import BLUE, INK, PAPER, QUIET, SIGNED, WARM, Page, own_style, shrunk
 
 WIDTH, MARGIN, GAP = 1600, 56, 40
 CARD = (WIDTH - 2 * MARGIN - 3 * GAP) / 4
+THIRD = (WIDTH - 2 * MARGIN - 2 * GAP) / 3
 STEPS_TOP, PHOTO_TOP = 172, 580
-PHOTO_WIDTH, PHOTO_HEIGHTS = 490, (440, 640)  # the height follows the photograph between these
-SIDE = WIDTH - 2 * MARGIN - 2 * (PHOTO_WIDTH + GAP)  # width of the column beside the photographs
-BOTTOM = 92
-THUMB = 112  # height of the small pictures before and after
-LIGHTEST, DARKEST = 0.6, 0.995  # of all slopes so many are left white, and so many lighter than the darkest
+PHOTO_HEIGHTS = (240, 640)  # the height follows the photograph between these
+DETAIL = 332  # height of what is drawn in the last row
+BOTTOM = 104
+THUMB = 128  # height of the small pictures before and after
+DARKEST = 0.99  # of all differences so many are lighter than full colour
 SOFTER = 0.7  # the power that lifts faint lines
+ZOOM = (30, 46)  # rows and columns of the detail, in pixels of the photograph
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Story:
     learning: steps.Learning
     photograph: photo.Photograph
     filtered: photo.Filtered
+    outlines: outlines.Outlines
     learned: photo.LearnedBack
 
 
@@ -42,15 +48,20 @@ def photo_height(shape: tuple[int, ...]) -> int:
     """Pixels of height for a photograph of that shape: its own proportions, within limits.
 
     >>> photo_height((600, 512)), photo_height((1000, 3000))
-    (574, 440)
+    (550, 240)
     """
     low, high = PHOTO_HEIGHTS
-    return int(min(high, max(low, round(PHOTO_WIDTH * shape[0] / shape[1]))))
+    return int(min(high, max(low, round(THIRD * shape[0] / shape[1]))))
+
+
+def detail_top(shape: tuple[int, ...]) -> int:
+    """Where the titles of the last row stand."""
+    return PHOTO_TOP + 48 + photo_height(shape) + 88
 
 
 def page_height(shape: tuple[int, ...]) -> int:
     """Pixels of height of the whole page, which is WIDTH wide."""
-    return PHOTO_TOP + 70 + photo_height(shape) + BOTTOM
+    return detail_top(shape) + 48 + DETAIL + BOTTOM
 
 
 def write(path: str | os.PathLike[str], story: Story) -> None:
@@ -61,7 +72,8 @@ def write(path: str | os.PathLike[str], story: Story) -> None:
         for number, draw in enumerate((_operator, _layer, _edges, _learning)):
             draw(page, MARGIN + number * (CARD + GAP), STEPS_TOP, story)
         _photograph(page, story)
-        _learned_back(page, MARGIN + 2 * (PHOTO_WIDTH + GAP), story)
+        for number, detail in enumerate((_finer, _learned_back, _descent)):
+            detail(page, MARGIN + number * (THIRD + GAP), detail_top(story.photograph.pixels.shape), story)
         _foot(page, story)
         try:
             with replacing(path) as stream:
@@ -158,20 +170,65 @@ def _learning(page: Page, x: float, y: float, story: Story) -> None:
 
 
 def _photograph(page: Page, story: Story) -> None:
-    pixels, edges = story.photograph.pixels, shrunk(story.filtered.edges, PHOTO_WIDTH)
+    pixels, found = story.photograph.pixels, story.outlines
     height, width = pixels.shape
     box = photo_height(pixels.shape)
-    paper, darkest = np.quantile(edges, (LIGHTEST, DARKEST))
-    drawn = np.clip((edges - paper) / ((darkest - paper) or 1.0), 0, 1) ** SOFTER
-    for number, (title, caption, image, colours) in enumerate(
+    lefts = [MARGIN + number * (THIRD + GAP) for number in range(3)]
+    for x, title, caption in zip(
+        lefts,
+        ("On a photograph", "What [1, -1] sees of it", "All of its edges"),
         (
-            ("On a photograph", f"{_short(story.photograph.name)}, {width} x {height} pixels", pixels, "gray"),
-            ("Its edges", "the slope of the brightness, from two kernels", drawn, PENCIL),
-        )
+            f"{_short(story.photograph.name)}, {width} x {height} pixels",
+            "upright edges: darker to the right is blue, brighter orange",
+            f"Canny's, linked: {found.points:,} points, {len(found.chains):,} chains",
+        ),
+        strict=True,
     ):
-        x = MARGIN + number * (PHOTO_WIDTH + GAP)
-        _heading(page, x, PHOTO_TOP, PHOTO_WIDTH, title, caption)
-        page.grey(x, PHOTO_TOP + 48, PHOTO_WIDTH, box, image, colours)
+        _heading(page, x, PHOTO_TOP, THIRD, title, caption)
+    top = PHOTO_TOP + 48
+    page.grey(lefts[0], top, THIRD, box, pixels)
+    largest = float(np.quantile(np.abs(found.upright), DARKEST)) or 1.0
+    level = np.clip(found.upright / largest, -1, 1)
+    drawn = np.sign(level) * np.abs(level) ** SOFTER
+    page.grey(lefts[1], top, THIRD, box, 0.5 + 0.5 * shrunk(drawn, THIRD), SIGNED)
+    axes = page.field(lefts[2], top, THIRD, box, pixels.shape)
+    _draw_chains(axes, found, INK, 0.9)
+    i, j, high, wide = _detail(story)
+    axes.add_patch(Rectangle((j - 0.5, i - 0.5), wide, high, fill=False, edgecolor=WARM, lw=1.2))
+
+
+def _draw_chains(axes: Any, found: outlines.Outlines, colour: str, width: float) -> None:
+    """The chains as lines; the axes count in pixels of the photograph."""
+    lines = [np.stack([chain.x, chain.y], axis=-1) for chain in found.chains]
+    for i, chain in enumerate(found.chains):
+        if chain.closed:
+            lines[i] = np.concatenate([lines[i], lines[i][:1]])
+    axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="round", joinstyle="round"))
+
+
+def _detail(story: Story) -> tuple[int, int, int, int]:
+    """The first row and column, and the rows and columns, around the strongest edge."""
+    shape = story.photograph.pixels.shape
+    rows, columns = (min(n, wanted) for n, wanted in zip(shape, ZOOM, strict=True))
+    i, j = (
+        int(min(max(0, round(at) - wanted // 2), n - wanted))
+        for at, wanted, n in zip(story.outlines.strongest(), (rows, columns), shape, strict=True)
+    )
+    return i, j, rows, columns
+
+
+def _finer(page: Page, x: float, y: float, story: Story) -> None:
+    """The strongest edge, so near that its pixels are seen."""
+    pixels, found = story.photograph.pixels, story.outlines
+    caption = f"a detail; on a circle that is known, {found.circle.error:.3f} pixels off"
+    _heading(page, x, y, THIRD, "Finer than a pixel", caption)
+    i, j, rows, columns = _detail(story)
+    part = pixels[i : i + rows, j : j + columns]
+    low, high = float(part.min()), float(part.max())
+    axes = page.grey(x, y + 48, THIRD, DETAIL, (part - low) / ((high - low) or 1.0), "gray", (j, i))
+    _draw_chains(axes, found, WARM, 1.6)
+    for chain in found.chains:
+        axes.plot(chain.x, chain.y, "o", color=PAPER, mec=WARM, ms=3.2, mew=1.1, clip_on=True)
 
 
 def _short(name: str, most: int = 36) -> str:
@@ -185,23 +242,24 @@ def _short(name: str, most: int = 36) -> str:
     return f"{name[: most // 2 - 1]}…{name[most // 2 - most :]}"
 
 
-def _learned_back(page: Page, x: float, story: Story) -> None:
+def _learned_back(page: Page, x: float, y: float, story: Story) -> None:
+    rows, columns = story.learned.pixels
+    _heading(page, x, y, THIRD, "A kernel learned back", f"from {columns} x {rows} pixels before and after")
+    top = _before_and_after(page, x, y + 48, story)
+    _kernels(page, x, top + 34, story.learned)
+
+
+def _descent(page: Page, x: float, y: float, story: Story) -> None:
     learned = story.learned
-    rows, columns = learned.pixels
-    caption = f"from {columns} x {rows} pixels before and after"
-    _heading(page, x, PHOTO_TOP, SIDE, "A kernel learned back", caption)
-    bottom = PHOTO_TOP + 48 + photo_height(story.photograph.pixels.shape)
-    top = _before_and_after(page, x, PHOTO_TOP + 48, story)
-    top = _kernels(page, x, top + 36, learned)
-    page.text(x, top + 40, "loss of the descent, step by step", 14)
-    axes = page.curve(x, top + 56, SIDE, bottom - top - 56, learned.losses, log_steps=True)
+    _heading(page, x, y, THIRD, "The way there", "loss of the descent, step by step")
+    axes = page.curve(x, y + 48, THIRD, DETAIL, learned.losses, log_steps=True)
     at = [stage.steps for stage in learned.stages]
     axes.plot(at, learned.losses[np.array(at) - 1], "o", color=BLUE, ms=6, clip_on=False)
 
 
 def _before_and_after(page: Page, x: float, top: float, story: Story) -> float:
     """Two small pictures; the lower end of what was drawn."""
-    width = (SIDE - 44) / 2
+    width = (THIRD - 44) / 2
     pixels = story.photograph.pixels
     wide = max(1, min(pixels.shape[1], round(pixels.shape[0] * width / THUMB)))
     high = max(1, min(pixels.shape[0], round(wide * THUMB / width)))
@@ -212,11 +270,11 @@ def _before_and_after(page: Page, x: float, top: float, story: Story) -> float:
     return top + THUMB
 
 
-def _kernels(page: Page, x: float, top: float, learned: photo.LearnedBack) -> float:
-    """The kernel that was applied and the two that were found; the lower end of what was drawn."""
+def _kernels(page: Page, x: float, top: float, learned: photo.LearnedBack) -> None:
+    """The kernel that was applied and the two that were found."""
     stage, apart = learned.stages[-2], 22  # on its way; the last one has all but arrived
     rows, columns = learned.true.shape
-    cell = (SIDE - 2 * apart) / (3 * columns)
+    cell = (THIRD - 2 * apart) / (3 * columns)
     limit = float(np.abs(learned.true).max())
     for number, (title, kernel, form, note) in enumerate(
         (
@@ -229,7 +287,6 @@ def _kernels(page: Page, x: float, top: float, learned: photo.LearnedBack) -> fl
         page.text(left, top, title, 14)
         page.cells(left, top + 10, kernel, cell, form=form, colours=SIGNED, limit=limit)
         page.text(left, top + 10 + rows * cell + 18, note, 13, color=QUIET)
-    return top + 10 + rows * cell + 18
 
 
 def _foot(page: Page, story: Story) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import kernelwise as kw
+from kernelwise import edges as edge_finding
 
 from . import claims
 from .claims import Claim
@@ -112,9 +113,10 @@ def layer() -> Layer:
 
 
 def edges() -> Edges:
-    """Step 3: the kernel [1, -1] on upright stripes, and on the same stripes lying down."""
+    """Step 3: the kernel [1, -1] on upright stripes, and on the same stripes lying down; then Canny on both."""
     image = stripes()
     found, across = kw.corr2d(image, EDGE), kw.corr2d(image.T, EDGE)
+    outlines = edge_finding.canny(image, sigma=0)
     return Edges(
         image,
         EDGE,
@@ -124,6 +126,10 @@ def edges() -> Edges:
             claims.equal("every row is 0 1 0 0 0 -1 0: from white to black 1, back to white -1", found, [EDGE_ROW] * 6),
             claims.equal(
                 "of the transposed image nothing is left: the kernel sees no horizontal edge", across, [[0] * 5] * 8
+            ),
+            claims.equal("Canny finds the same two edges, one pixel wide", outlines[:, :-1], found != 0),
+            claims.equal(
+                "and finds them on the transposed image too", edge_finding.canny(image.T, sigma=0), outlines.T
             ),
         ),
     )

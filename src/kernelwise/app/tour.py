@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ImageError
-from . import photo, picture, steps
+from . import outlines, photo, picture, steps
 from .claims import Claim
 
 PICTURE = "tour.png"
@@ -71,12 +71,14 @@ def take(path: Path | None, folder: Path, *, max_pixels: int) -> bool:
     tell_learning(teller, learning)
     filtered = photo.filtered(photograph)
     tell_filtered(teller, photograph, filtered)
+    drawn = outlines.outlines(photograph)
+    tell_outlines(teller, photograph, drawn)
     learned = photo.learned_back(photograph)
     tell_learned_back(teller, learned)
     if teller.failed:
         return False
     target = folder / PICTURE
-    picture.write(target, picture.Story(operator, layer, edges, learning, photograph, filtered, learned))
+    picture.write(target, picture.Story(operator, layer, edges, learning, photograph, filtered, drawn, learned))
     teller.heading("The picture", f"All of this on one page: {target}")
     teller.console.print()
     return True
@@ -181,13 +183,13 @@ def tell_learning(teller: Teller, step: steps.Learning) -> None:
 
 
 def tell_filtered(teller: Teller, photograph: photo.Photograph, found: photo.Filtered) -> None:
-    """The operator and the edges, on the photograph."""
+    """The operator, on the photograph."""
     height, width = photograph.pixels.shape
     notes = "".join(f", {note}" for note in photograph.notes)
     teller.heading(
         f"On a photograph: {photograph.name}",
-        f"{height} x {width} pixels{notes}, taken as grey from 0 to 1. Its edges are drawn from two differences, "
-        f"sobel-x and its transpose; then the kernel {photo.KERNEL_NAME!r} is applied.",
+        f"{height} x {width} pixels{notes}, taken as grey from 0 to 1. "
+        f"The kernel {photo.KERNEL_NAME!r} is applied to it.",
     )
     speed = photograph.pixels.size / found.seconds / 1e6
     teller.show(
@@ -195,6 +197,26 @@ def tell_filtered(teller: Teller, photograph: photo.Photograph, found: photo.Fil
         Padding(Text(str(found.plan), style="dim"), INDENT),
     )
     teller.check(found.claims)
+
+
+def tell_outlines(teller: Teller, photograph: photo.Photograph, drawn: outlines.Outlines) -> None:
+    """The edges, on the photograph."""
+    teller.heading(
+        "All of its edges",
+        "Where [1, -1] sees the upright edges only, Canny's rules find those of every direction: smooth, take the "
+        "slope, keep its ridges, and of them what hangs together with a steep place. Then each is found finer than a "
+        "pixel.",
+    )
+    speed = photograph.pixels.size / drawn.seconds / 1e6
+    teller.show(
+        Text(f"one call of canny takes {drawn.seconds * 1e3:.3g} ms, {speed:,.0f} million pixels a second"),
+        Text(
+            f"{np.count_nonzero(drawn.map):,} edge pixels, {drawn.points:,} points between pixels, "
+            f"{len(drawn.chains):,} chains of {outlines.LEAST_POINTS} pixels and more"
+        ),
+        Text(f"points on a circle of radius {outlines.RADIUS} are {drawn.circle.error:.3f} pixels off"),
+    )
+    teller.check((*drawn.claims, *drawn.circle.claims))
 
 
 def tell_learned_back(teller: Teller, learned: photo.LearnedBack) -> None:
