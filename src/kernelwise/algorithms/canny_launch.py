@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,28 +62,25 @@ def edges(
     target = current_target()
     tiles, whole = _tiles(spec, target), _whole(target)
     bits = Bits(field.height, field.width)
-    limits = (_as_word(limit, spec) for limit in (low, high))
-    args, sources = field.arguments(
-        **dict(zip(("low", "high"), limits, strict=True)),
-        candidates=bits.place(bits.candidates), strong=bits.place(bits.strong), pitch=bits.pitch,
-    )  # fmt: skip
+    args, sources = field.arguments(low=_as_word(low, spec), high=_as_word(high, spec), **bits.planes)
     workers = _workers(out.size, threads)
-    pool.run(tiles.address("tile"), args.ctypes.data, Layout(spec).size, field.units, workers)
+    pool.run(tiles.tile, args.ctypes.data, tiles.scratch, field.units, workers)
     grow_across_seams(bits, whole)
     last = bits.arguments(result=out.ctypes.data, result_row=out.strides[0], mark=mark)
     units = -(-field.height // canny_whole.EXPAND_ROWS)
-    pool.run(whole.address("expand"), last.ctypes.data, 0, units, workers)
+    pool.run(whole.expand, last.ctypes.data, 0, units, workers)
     return out
 
 
-def magnitudes(spec: EdgeSpec, field: Field, threads: int | None) -> np.ndarray:
-    """The gradient magnitudes of a field, (H, W); infinite where nothing is known."""
-    out = padded((field.height, field.width), _magnitude_dtype(spec))
+def magnitudes(spec: EdgeSpec, field: Field, threads: int | None, step: int = 1) -> np.ndarray:
+    """The gradient magnitudes of the rows 0, step, ... of a field; infinite where nothing is known."""
+    out = padded((-(-field.height // step), field.width), spec.magnitude_dtype)
     if out.size:
-        args, sources = field.arguments(measured=out.ctypes.data, measured_row=out.strides[0])
-        code = _tiles(spec, current_target())
-        workers = _workers(out.size, threads)
-        pool.run(code.address("measure"), args.ctypes.data, Layout(spec).size, field.units, workers)
+        made = {"measured": out.ctypes.data, "measured_row": out.strides[0], "measured_step": step}
+        args, sources = field.arguments(**made)
+        tiles = _tiles(spec, current_target())
+        workers = _workers(field.height * field.width, threads)
+        pool.run(tiles.measure, args.ctypes.data, tiles.scratch, field.units, workers)
     return out
 
 
@@ -97,13 +96,18 @@ class Bits:
         self.height, self.width = height, width
         self.words = -(-width // WORD_BITS)
         self.row_words = -(-self.words // PAD_WORDS) * PAD_WORDS + PAD_WORDS
-        self.candidates, self.strong = (np.empty(self._size, np.int64) for _ in range(2))
+        self.candidates, self.strong = (np.empty(self.size, np.int64) for _ in range(2))
         for plane in (self.candidates, self.strong):  # rows -1 and H; the tiles write the others
             plane[: PAD_WORDS + self.row_words] = 0
             plane[-self.row_words - PAD_WORDS :] = 0
 
     @property
-    def _size(self) -> int:
+    def planes(self) -> dict[str, int]:
+        """Where row 0 of each lies, and bytes from row to row."""
+        return {"candidates": self.place(self.candidates), "strong": self.place(self.strong), "pitch": self.pitch}
+
+    @property
+    def size(self) -> int:
         return (self.height + 2) * self.row_words + 2 * PAD_WORDS
 
     @property
@@ -116,56 +120,71 @@ class Bits:
 
     def arguments(self, **more: int) -> np.ndarray:
         """canny_whole.FIELDS"""
-        values = dict.fromkeys(canny_whole.FIELDS, 0) | more
-        values |= {"height": self.height, "width": self.width, "words": self.words, "pitch": self.pitch}
-        values |= {"candidates": self.place(self.candidates), "strong": self.place(self.strong)}
+        values = dict.fromkeys(canny_whole.FIELDS, 0) | more | self.planes
+        values |= {"height": self.height, "width": self.width, "words": self.words}
         return np.array([values[name] for name in canny_whole.FIELDS], np.int64)
 
 
-def grow_across_seams(bits: Bits, code: Code) -> None:
+def grow_across_seams(bits: Bits, code: Whole) -> None:
     """Hysteresis from tile to tile, to its end."""
     if bits.height <= BAND and bits.width <= PANEL:
         return
-    pending, stack = np.zeros(bits._size, np.int64), np.empty(bits.height * bits.words, np.int64)
+    pending, stack = np.zeros(bits.size, np.int64), np.empty(bits.height * bits.words, np.int64)
     args = bits.arguments(pending=bits.place(pending), stack=stack.ctypes.data)
     top = canny_whole.FIELDS.index("top")
-    pool.run(code.address("seams"), args.ctypes.data, 0, 1, 1)
+    pool.run(code.seams, args.ctypes.data, 0, 1, 1)
     while args[top]:  # some milliseconds a turn, so that a call can be interrupted
-        pool.run(code.address("pour"), args.ctypes.data, 0, 1, 1)
+        pool.run(code.pour, args.ctypes.data, 0, 1, 1)
 
 
 # ---------------------------------------------------------------- details
 
 
-def _magnitude_dtype(spec: EdgeSpec) -> np.dtype:
-    return np.dtype({"i16": "i2", "i32": "i4", "float": "f4", "double": "f8"}[spec.magnitude.element])
-
-
 def _as_word(limit: float, spec: EdgeSpec) -> int:
-    """A threshold in the bytes of a magnitude: of whole numbers the next one below, as they are compared by >."""
-    dtype = _magnitude_dtype(spec)
-    word = np.zeros(8 // dtype.itemsize, dtype)
-    if dtype.kind == "i":
-        info = np.iinfo(dtype)
-        word[0] = int(min(max(math.floor(limit) if math.isfinite(limit) else limit, info.min), info.max))
-    else:
-        with np.errstate(over="ignore"):
-            word[0] = limit
-    return int(word.view(np.int64)[0])
+    """A threshold in the bytes of a magnitude; of whole numbers the next one below, as they are compared by >."""
+    code = spec.magnitude_dtype.char
+    if spec.exact:
+        most = 2 ** (8 * spec.magnitude.bytes - 1) - 1
+        return int.from_bytes(
+            struct.pack(f"={code}", math.floor(max(-most, min(limit, most)))).ljust(8, b"\0"), "little"
+        )
+    with np.errstate(over="ignore"):
+        number = spec.magnitude_dtype.type(limit)
+    return int.from_bytes(number.tobytes().ljust(8, b"\0"), "little", signed=True)
 
 
 def _workers(pixels: int, threads: int | None) -> int:
     return max(1, min(threads or pool.threads(), int(pixels * PIXEL_SECONDS / THREAD_SECONDS)))
 
 
+class Tiles(NamedTuple):
+    """The routines on tiles, and the scratch memory they need."""
+
+    tile: int
+    measure: int
+    scratch: int
+    code: Code
+
+
+class Whole(NamedTuple):
+    """The routines on whole planes of bits."""
+
+    seams: int
+    pour: int
+    expand: int
+    code: Code
+
+
 @lru_cache(maxsize=64)
-def _tiles(spec: EdgeSpec, target: Target) -> Code:
-    return build(spec, lambda: canny_tile.emit(spec, target), target)
+def _tiles(spec: EdgeSpec, target: Target) -> Tiles:
+    code = build(spec, lambda: canny_tile.emit(spec, target), target)
+    return Tiles(code.address("tile"), code.address("measure"), Layout(spec).size, code)
 
 
 @lru_cache(maxsize=8)
-def _whole(target: Target) -> Code:
-    return build(canny_whole.FIELDS, lambda: canny_whole.emit(target), target)
+def _whole(target: Target) -> Whole:
+    code = build(canny_whole.FIELDS, lambda: canny_whole.emit(target), target)
+    return Whole(code.address("seams"), code.address("pour"), code.address("expand"), code)
 
 
 def forget() -> None:

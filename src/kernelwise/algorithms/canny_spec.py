@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..jit.target import Target
 from ..jit.types import I16, I32, Type
 from .numbers import Number
@@ -39,6 +41,11 @@ class EdgeSpec:
         if not self.exact:
             return self.work.type
         return I16 if self.norm == "l1" else I32
+
+    @property
+    def magnitude_dtype(self) -> np.dtype:
+        """The same for NumPy."""
+        return np.dtype({"i16": "i2", "i32": "i4", "float": "f4", "double": "f8"}[self.magnitude.element])
 
     @property
     def mask(self) -> Type:

@@ -34,8 +34,8 @@ FIELDS = (
     *("low", "high"),
     # the planes of the whole image: row 0, and bytes from row to row
     *("candidates", "strong", "pitch"),
-    # where magnitudes go that are asked for themselves, in padded rows
-    *("measured", "measured_row"),
+    # where magnitudes go that are asked for themselves, those of every step-th row, in padded rows
+    *("measured", "measured_row", "measured_step"),
 )
 
 
@@ -97,7 +97,7 @@ def _emit_tile(module: Module, spec: EdgeSpec) -> None:
 
 
 def _emit_measure(module: Module, spec: EdgeSpec) -> None:
-    """Magnitudes alone, into a padded array; the rows of a unit that lie below the image go to scratch memory."""
+    """Magnitudes alone, into a padded array; rows that nobody asked for go to scratch memory."""
     fn = module.function("measure", [("args", PTR), ("scratch", PTR), ("unit", I64)])
     args, scratch, unit = fn.args
     field, place = Record(fn, args, FIELDS), Layout(spec)
@@ -107,8 +107,10 @@ def _emit_measure(module: Module, spec: EdgeSpec) -> None:
     stop = (tile.c0 + PANEL).minimum(tile.stop)
     with fn.loop(tile.y0, tile.y1, BLOCK) as y:
         with fn.loop(0, BLOCK) as r:
-            row = field.address("measured") + (y + r) * field.integer("measured_row")
-            fn.store(fn.select(y + r < tile.y1, row, spare), scratch + place.magnitude_rows + r * 8)
+            row, step = y + r, field.integer("measured_step")
+            wanted = (row < tile.y1) & (row % step).equals(0)
+            line = field.address("measured") + row // step * field.integer("measured_row")
+            fn.store(fn.select(wanted, line, spare), scratch + place.magnitude_rows + r * 8)
             fn.store(turns, scratch + place.turn_rows + r * 8)
         fn.call("block", VOID, [args, scratch, y, fn.index(-1), tile.c0, stop])
 

@@ -120,17 +120,17 @@ def canny(
         return _as_opencv(planes, low, high, slopes, operator, aperture, sigma, mask, border, threads)
     picture = preparation.prepare(planes, known)
     if 0 in picture.shape or (picture.known is not None and not picture.known.any()):
-        thresholds.levels(0 if callable(low) else low, 0 if callable(high) else high, _nothing, _nothing)
+        thresholds.levels(0 if callable(low) else low, 0 if callable(high) else high, _nothing, _nothing, (0, 0))
         return np.zeros(picture.shape, np.bool_)
     spec, field = _field(preparation.smoothed(picture, sigma, border, threads), slopes, border, threads)
-    sizes = partial(_magnitudes, spec, field, picture.exponent, threads)
+    sizes = partial(_magnitudes, spec, field, picture.exponent, threads)  # of a step
     least = partial(_rounding, picture, slopes)
-    limits = thresholds.levels(low, high, sizes, picture.pixels, least, ordered=True)
+    limits = thresholds.levels(low, high, sizes, picture.pixels, picture.shape, least)
     low, high = (np.ldexp(limit, -picture.exponent) for limit in limits)
     return passes.edges(spec, field, low, high, np.empty(picture.shape, np.bool_), 1, threads)
 
 
-def _nothing() -> NDArray[Any]:
+def _nothing(step: int = 1) -> NDArray[Any]:
     return np.zeros((0, 0))
 
 
@@ -233,9 +233,9 @@ def _size(gy: NDArray[Any], gx: NDArray[Any], norm: str) -> NDArray[Any]:
     return np.abs(gy) + np.abs(gx) if norm == "l1" else gy * gy + gx * gx
 
 
-def _magnitudes(spec: EdgeSpec, field: passes.Field, exponent: int, threads: int | None) -> NDArray[Any]:
-    """(H, W) magnitudes in the caller's units, infinite where nothing is known."""
-    sizes = passes.magnitudes(spec, field, threads)
+def _magnitudes(spec: EdgeSpec, field: passes.Field, exponent: int, threads: int | None, step: int = 1) -> NDArray[Any]:
+    """The magnitudes of every step-th row and column in the caller's units, infinite where nothing is known."""
+    sizes = passes.magnitudes(spec, field, threads, step)[:, ::step]
     if spec.exact:
         return np.sqrt(sizes, dtype=np.float64) if spec.norm == "l2" else sizes.astype(np.float64)
     return np.ldexp(sizes.astype(np.float64), exponent) if exponent else sizes
@@ -258,9 +258,11 @@ def _as_opencv(
 ) -> NDArray[np.uint8]:
     """cv2.Canny: whole numbers throughout."""
     _check_opencv(planes, operator, sigma, mask, border)
-    out = np.zeros(planes.shape[1:], np.uint8)
+    out = np.empty(planes.shape[1:], np.uint8)
     if out.size == 0:
-        thresholds.levels(0 if callable(low) else low, 0 if callable(high) else high, _nothing, _nothing, ordered=False)
+        thresholds.levels(
+            0 if callable(low) else low, 0 if callable(high) else high, _nothing, _nothing, (0, 0), ordered=False
+        )
         return out
     work = Number("i2")
     scale = APERTURE_7_SCALE if aperture == 7 else 1
@@ -275,10 +277,10 @@ def _as_opencv(
         spec = _spec(work, slopes, work, 1, given=True)
         field = passes.Field(_steepest(parts, slopes.norm))
 
-    def sizes() -> NDArray[Any]:
-        return _magnitudes(spec, field, 0, threads) * scale
+    def sizes(step: int) -> NDArray[Any]:
+        return _magnitudes(spec, field, 0, threads, step) * scale
 
-    limits = thresholds.levels(low, high, sizes, planes.ravel, ordered=False)
+    limits = thresholds.levels(low, high, sizes, planes.ravel, out.shape, ordered=False)
     low, high = sorted(limit / scale for limit in limits)
     if slopes.norm == "l2":
         low, high = (limit * abs(limit) for limit in (min(low, LARGEST_OPENCV), min(high, LARGEST_OPENCV)))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, ArgumentTypeError
 
-Magnitudes = Callable[[], NDArray[Any]]
+Magnitudes = Callable[[int], NDArray[Any]]  # those of every n-th row and column
+Pixels = Callable[[], NDArray[Any]]
 LOW_SHARE = 0.4  # of the high threshold; Canny 1986, section VII: a ratio of two or three to one
 OTSU_LOW_SHARE = 0.5
 MEDIAN_SHARES = 2 / 3, 4 / 3  # of the median pixel, a rule of thumb
@@ -27,25 +28,37 @@ class Source(NamedTuple):
     """What rules look at."""
 
     magnitudes: Magnitudes
-    pixels: Magnitudes
+    pixels: Pixels
+    shape: tuple[int, ...]
     least: Callable[[], float]
+
+    def sample(self) -> NDArray[Any]:
+        """Known magnitudes, one axis; on a grid where there are many."""
+        grid = self.magnitudes(max(1, math.isqrt(math.prod(self.shape) // SAMPLE)))
+        return grid[np.isfinite(grid)]
+
+    def all(self) -> NDArray[Any]:
+        """All known magnitudes, one axis."""
+        sizes = self.magnitudes(1)
+        return sizes[np.isfinite(sizes)]
 
 
 def levels(
     low: Any,
     high: Any,
     magnitudes: Magnitudes,
-    pixels: Magnitudes,
+    pixels: Pixels,
+    shape: tuple[int, ...],
     least: Callable[[], float] = float,
     ordered: bool = True,
 ) -> tuple[float, float]:
     """The thresholds that ``low`` and ``high`` stand for.
 
-    ``magnitudes`` and ``pixels`` give (H, W) magnitudes, infinite where nothing is known, and the known pixel values;
-    ``least`` what "auto" and "otsu" must not go below; they are called if they are needed. With ``ordered``, a number
-    for low above one for high is an error. Raises ArgumentError, ArgumentTypeError.
+    ``magnitudes`` gives those of the picture of that shape, infinite where nothing is known, ``pixels`` the known
+    pixel values, ``least`` what "auto" and "otsu" must not go below; they are called if they are needed. With
+    ``ordered``, a number for low above one for high is an error. Raises ArgumentError, ArgumentTypeError.
     """
-    source = Source(magnitudes, pixels, least)
+    source = Source(magnitudes, pixels, shape, least)
     for name, given in (("low", low), ("high", high)):
         _check(name, given)
     lower, upper = _pair("high", high, source)
@@ -90,11 +103,10 @@ def _pair(name: str, rule: Any, source: Source) -> tuple[float | None, float]:
         middle = float(np.median(known)) if known.size else 0.0
         return MEDIAN_SHARES[0] * middle, MEDIAN_SHARES[1] * middle
     if rule in ("auto", "otsu"):
-        lower, upper = (automatic if rule == "auto" else otsu)(_sample(source.magnitudes()))
+        lower, upper = (automatic if rule == "auto" else otsu)(source.sample())
         least = source.least()
         return max(lower, least), max(upper, least)
-    found = source.magnitudes()
-    known = found[np.isfinite(found)]
+    known = source.all()
     if isinstance(rule, tuple):
         return None, exceeded_by(known, float(rule[1]))
     return _asked(name, rule(known))
@@ -153,13 +165,6 @@ def exceeded_by(sizes: NDArray[Any], fraction: float) -> float:
     above = min(int(fraction * sizes.size + 1e-9), sizes.size)
     place = sizes.size - above - 1
     return float(np.partition(sizes, place)[place]) if place >= 0 else 0.0
-
-
-def _sample(sizes: NDArray[Any]) -> NDArray[Any]:
-    """The known ones of (H, W) magnitudes, on a grid where there are many."""
-    step = max(1, math.isqrt(sizes.size // SAMPLE))
-    grid = sizes[::step, ::step]
-    return grid[np.isfinite(grid)]
 
 
 def _histogram(sizes: NDArray[Any]) -> tuple[NDArray[np.int64], float]:
