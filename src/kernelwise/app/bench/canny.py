@@ -19,7 +19,7 @@ from . import pictures, rivals
 from .agree import Disagreement
 from .comparison import Comparison, Prepared, Rival, same
 
-SECTION = "canny"
+OPENCV, GENERAL_SECTION = "canny", "canny smoothed"  # sections of the table
 SHAPES = ((1080, 1920), (4096, 4096))
 LOW, HIGH = 60, 120
 MODULES = {"camera": "skimage", "coins": "skimage", "china": "sklearn", "grace_hopper": "matplotlib"}  # that ship them
@@ -64,7 +64,7 @@ def _opencv(name: str, shape: tuple[int, int]) -> Comparison:
             [Rival("cv2.Canny", "cv2", theirs, same)],
         )
 
-    return Comparison(SECTION, _size(shape), "u8", f"{name} 60/120 L1", prepare)
+    return Comparison(OPENCV, _size(shape), "u8", f"{name} 60/120 L1", prepare)
 
 
 def _general(name: str, shape: tuple[int, int]) -> Comparison:
@@ -83,7 +83,7 @@ def _general(name: str, shape: tuple[int, int]) -> Comparison:
             [Rival("skimage.canny", "skimage", theirs, _near, one_thread=True)],
         )
 
-    return Comparison(SECTION, _size(shape), "u8", f"{name} sigma {SIGMA}", prepare)
+    return Comparison(GENERAL_SECTION, _size(shape), "u8", f"{name} sigma {SIGMA}", prepare)
 
 
 def _size(shape: tuple[int, int]) -> str:

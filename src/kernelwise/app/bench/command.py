@@ -92,7 +92,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     found += [("calls", calls.result_of(row, way).name, call(row, way)) for row, way in ways]
     found += [("large", row.name, kernel(row)) for row in (cases.large() if full else cases.quick_large())]
     for rows in (group.rows if full else group.quick for group in (gradients, canny, door)):
-        found += [(row.section, row.name, compared(row)) for row in rows()]
+        found += [(row.section.split()[0], row.name, compared(row)) for row in rows()]
     return [job for group, name, job in found if _chosen(group, name, options.only)]
 
 

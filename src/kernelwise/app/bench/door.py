@@ -95,7 +95,7 @@ def _row(name: str, kind: str, shape: tuple[int, int]) -> Comparison:
         return Prepared(
             lambda: _call(mine, name, x, out),
             lambda got: agree(got, wanted),
-            [Rival(f"ndimage.{name}", "scipy", lambda: _call(theirs, name, x, out), agree, one_thread=True)],
+            [Rival("scipy.ndimage", "scipy", lambda: _call(theirs, name, x, out), agree, one_thread=True)],
         )
 
     return Comparison(SECTION, "x".join(map(str, shape)), types, name, prepare)

@@ -187,20 +187,20 @@ def _chains(x: np.ndarray, kind: Kind) -> list[Chain]:
 
     if kind.norm == "l1":
         return [
-            ("spatialGradient, abs, add", lambda: in_bytes(short_slopes)),
-            ("Sobel, abs, add", lambda: in_bytes(lambda: sobel(cv2.CV_16S, shorts))),
+            ("spatialGradient abs add", lambda: in_bytes(short_slopes)),
+            ("Sobel abs add", lambda: in_bytes(lambda: sobel(cv2.CV_16S, shorts))),
         ]
     floating: list[Chain]
     integers: list[Chain]
     if kind.mask:
-        floating = [("Sobel, magnitude", compared), ("Sobel, squares", lambda: squares_compared(False))]
+        floating = [("Sobel magnitude", compared), ("Sobel squares", lambda: squares_compared(False))]
         integers = [
-            ("spatialGradient, magnitude", widened_compared),
-            ("spatialGradient, squares", lambda: squares_compared(True)),
+            ("spatialGradient magnitude", widened_compared),
+            ("spatialGradient squares", lambda: squares_compared(True)),
         ]
     else:
-        floating = [("Sobel, magnitude", magnitude), ("Sobel, squares, sqrt", lambda: root(False))]
-        integers = [("spatialGradient, magnitude", widened), ("spatialGradient, sqrt", lambda: root(True))]
+        floating = [("Sobel magnitude", magnitude), ("Sobel squares sqrt", lambda: root(False))]
+        integers = [("spatialGradient magnitude", widened), ("spatialGradient sqrt", lambda: root(True))]
     return floating + integers if kind.source == "u8" else floating
 
 

@@ -16,7 +16,7 @@ COLUMNS = (
     ("what", 27, "<"),
     ("thr", 3, ">"),
     ("ours", 9, ">"),
-    ("best rival", 23, "<"),
+    ("best rival", 28, "<"),
     ("rival", 9, ">"),
     ("ratio", 7, ">"),
     ("2T/1T", 6, ">"),
@@ -28,7 +28,8 @@ SECTIONS = {  # of a result, and how its geometric mean is called
     "calls": "small calls",
     "large": "large kernels",
     "gradients": "fused gradients",
-    "canny": "canny",
+    "canny": "canny as OpenCV",
+    "canny smoothed": "canny smoothed",
     "ndimage": "ndimage door",
 }
 LEGEND = (
