@@ -1,4 +1,4 @@
-"""Ordered sums between forbidden pages, as `guarded` has the other routines there.
+"""Ordered and running sums between forbidden pages, as `guarded` has the other routines there.
 
 `python -m support.guarded_door TARGET FIRST COUNT` runs so many random cases for a target in a process of its own and
 prints each before it runs it, so that the last line names the one at which the process died.
@@ -6,16 +6,19 @@ prints each before it runs it, so that the last line names the one at which the 
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import sys
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from kernelwise import run
 from kernelwise.calls import Call
 from kernelwise.jit.target import named
-from kernelwise.ndimage import definition, engine
+from kernelwise.ndimage import definition, engine, windows
 from kernelwise.ndimage.passes import Pass
 
 from . import guarded
@@ -101,9 +104,56 @@ def cases(first: int, count: int, target: str) -> Iterator[tuple[str, Call | Non
         yield name, call, x, expected(x, parts, how, result)
 
 
+def windows_too(target: str, first: int, count: int) -> int:
+    """Running sums over plain arrays; image, result and scratch memory are fenced, the image sealed."""
+    right = windows._run
+    windows.current_target = lambda: named(target)
+    done = 0
+    for number in range(first, first + count):
+        rng = np.random.default_rng([12, number])
+        values = image(rng)
+        size = int(rng.choice([1, 2, 3, 5, 8, 31, 200]))
+        border, cval = str(rng.choice(BORDERS)), float(rng.choice([0, 5]))
+        axis = int(rng.integers(values.ndim))
+        window = windows.Window(axis, size, -int(rng.integers(0, size)), border, cval)
+        result = np.dtype(rng.choice(list(REAL)))
+        wanted = np.empty(values.shape, result)
+        definition.assign(definition.uniform1d(values, *_spread(window)), wanted)
+        print(f"{number} {values.shape} {values.dtype} {result} {window}", flush=True)
+        for at_end in (True, False):
+            windows._run = partial(_run_fenced, at_end)
+            x = Padded(guarded.room("image"), values.shape, values.dtype, 0, 0, at_end)
+            x.array[...] = values
+            x.room.seal()
+            out = Padded(guarded.room("result"), values.shape, result, 0, 0, at_end)
+            windows.apply(x.array, [window], out.array)
+            assert out.untouched(), "bytes beside the result were written to"
+            assert out.array.tobytes() == wanted.tobytes(), "wrong"
+            done += 1
+    windows._run = right
+    return done
+
+
+def _spread(window: windows.Window) -> tuple[int, int, int, str, float]:
+    return window.size, window.axis, window.start, window.border, window.cval
+
+
+def _run_fenced(
+    at_end: bool, code: Any, name: str, fields: tuple[str, ...], values: dict[str, int], size: int, units: int, _: int
+) -> None:
+    args = np.array([values[field] for field in fields], np.int64)
+    room = guarded.room("scratch")
+    scratch = room.place(-(-size // 64) * 64, at_end)
+    scratch[...] = 0xFF
+    routine = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(code.address(name))
+    for unit in range(units):
+        routine(args.ctypes.data, scratch.ctypes.data, unit)
+    assert room.untouched(scratch), "bytes beside the scratch memory were written to"
+
+
 def main(target: str, first: int, count: int) -> None:
     faulthandler.disable()
-    done = 0
+    done = windows_too(target, first, count // 2)
     for name, call, values, wanted in cases(first, count, target):
         print(name, flush=True)
         if call is None:

@@ -12,7 +12,8 @@ A *stage* is a one-dimensional filter along a row ("across") or along a column (
 
 A *chain* is one stage, or two of different directions; what the first one leaves is converted to the result's type.
 Several chains over the same pixels are put together in the result's type: as their "sum", the sum of their "squares",
-or its root, the "magnitude". The other form, "points", takes the taps of any kernel in the order in which it lists them (points.py).
+or its root, the "magnitude". The other form, "points", takes the taps of any kernel in the order in which it lists
+them (points.py).
 """
 
 from __future__ import annotations
@@ -146,18 +147,13 @@ class Chains:
                         found.append(self._across(stage, lines[i], x, wide))
                     else:
                         place = self._image_rows if used is None else self._temporary_rows(used)
-                        found.append(self._down(stage, self._rows_at(place, r, stage), x, wide))
+                        found.append(self._down(stage, place(r + stage.shift), x, wide))
                 self._store(out, x, found)
 
     def _source(self, stage: Stage, used: int | None, r: Value) -> Line:
         if stage.way == "down":
             return self._temporary(0)  # not looked at: a column has a line for every tap
         return self._pixels(r + stage.shift) if used is None else self._temporary(r + used)
-
-    def _rows_at(
-        self, place: Callable[[Value], Callable[[Value | int], Line]], r: Value, stage: Stage
-    ) -> Callable[[Value | int], Line]:
-        return place(r + stage.shift)
 
     def _finish_alone(self, r: int, x: Value, totals: list[Value]) -> None:
         self._store(self.fn.load(PTR, self.outs + 8 * r), x, [totals])
@@ -226,9 +222,12 @@ class Chains:
 
         if self._unrolled(stage) and line.padded and self.spec.sums.is_float:
             window = Window(self.fn, self.spec, line.start + first * self.spec.sums.bytes, self.lanes)
-            return self._unrolled_sum(
-                stage, lambda j: [window.at(c * self.lanes + j * self.spec.pitch) for c in range(wide)]
-            )
+
+            def cut(j: Value | int) -> list[Value]:
+                assert isinstance(j, int), "taps that are written out are known by number"
+                return [window.at(c * self.lanes + j * self.spec.pitch) for c in range(wide)]
+
+            return self._unrolled_sum(stage, cut)
 
         def at(j: Value | int) -> list[Value]:
             return [line.at(first + c * self.lanes + j * self.spec.pitch) for c in range(wide)]

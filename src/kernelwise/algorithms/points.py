@@ -86,11 +86,8 @@ def listing(spec: Spec, weights: np.ndarray, there: np.ndarray) -> np.ndarray:
     words[0] = len(planes)
     words[1::3] = (planes * spec.slots + rows) * WORD
     words[2::3] = places * (spec.pitch * spec.image.bytes)
-    values = np.zeros(len(planes), np.int64)
-    values.view(np.uint8).reshape(-1, WORD)[:, : spec.sums.bytes] = (
-        np.ascontiguousarray(weights[there].astype(spec.sums.dtype))
-        .view(np.uint8)
-        .reshape(len(planes), spec.sums.bytes)
-    )
-    words[3::3] = values
+    values = np.zeros((len(planes), WORD), np.uint8)
+    taken = np.ascontiguousarray(weights[there].astype(spec.sums.dtype))
+    values[:, : spec.sums.bytes] = taken.view(np.uint8).reshape(len(planes), spec.sums.bytes)
+    words[3::3] = values.view(np.int64).ravel()
     return words

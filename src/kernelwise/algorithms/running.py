@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..jit.ir import Function, Module
 from ..jit.target import Target
-from ..jit.types import F64, I64, PTR, VOID
+from ..jit.types import F64, I64, PTR, VOID, Type
 from ..jit.values import Record, Value
 from .casts import cast
 from .numbers import Number, load
@@ -152,8 +152,9 @@ def _emit_across(module: Module, spec: Running) -> None:
         fn.store(a.address("image") + fn.load(I64, a.address("line_in") + line), at.lines + r * 8)
         fn.store(a.address("result") + fn.load(I64, a.address("line_out") + line), at.results + r * 8)
     _first_sums(fn, spec, a, at, channels)
-    with fn.loop(channels, length, CHUNK) as e:
-        count = (length - e).minimum(CHUNK)
+    with fn.loop(0, length, CHUNK) as start:  # chunks begin at whole vectors, but for the first sums
+        e = start.maximum(channels)
+        count = (length - e).minimum(CHUNK + start - e).maximum(0)
         whole = (count % lanes).equals(0)
         inside = (e - channels >= lead) & (e + count + ahead <= lead + length) & whole
         with fn.loop(0, lanes) as r:
@@ -171,9 +172,7 @@ def _emit_across(module: Module, spec: Running) -> None:
         with fn.when(inside.equals(0)):
             with fn.loop(0, lanes) as r:
                 out = fn.load(PTR, at.results + r * 8) + e * spec.result.bytes
-                with fn.loop(0, count) as k:
-                    value = fn.load(spec.result.type, at.dense + r * at.pitch_out + k * spec.result.bytes)
-                    fn.store(value, out + k * spec.result.bytes)
+                _copy(fn, spec.result.type, at.dense + r * at.pitch_out, out, count)
 
 
 def _first_sums(fn: Function, spec: Running, a: Record, at: _Places, channels: Value) -> None:
@@ -197,7 +196,8 @@ def _first_sums(fn: Function, spec: Running, a: Record, at: _Places, channels: V
 
 
 def _emit_stage(module: Module, spec: Running) -> None:
-    """Copy ``count`` virtual elements of a line from ``first`` on, the border resolved."""
+    """Copy ``count`` virtual elements of a line from ``first`` on, the border resolved; zeros for a vector behind them:
+    what is staged for both ends of a window differs by nothing there, and the sums stay what they are."""
     args = [("args", PTR), ("line", PTR), ("first", I64), ("count", I64), ("target", PTR)]
     fn = module.function("stage", args, internal=True)
     arguments, line, first, count, target = fn.args
@@ -214,8 +214,20 @@ def _emit_stage(module: Module, spec: Running) -> None:
             place = fn.load(I64, a.address(name) + (k + shift) * 8)
             value = fn.load(pixel, line + place.maximum(0) * size)
             fn.store(fn.select(place < 0, fill, value), target + k * size)
-    with fn.loop(before, behind) as k:
-        fn.store(fn.load(pixel, line + (first + k - lead) * size), target + k * size)
+    _copy(fn, pixel, line + (first + before - lead) * size, target + before * size, behind - before)
+    fn.store(fn.constant(pixel.of(fn.target.lanes(8)), 0), target + count * size)
+
+
+def _copy(fn: Function, kind: Type, source: Value, target: Value, n: Value) -> None:
+    """n numbers, in vectors of a few, the last one moved back so that it ends at n; fewer than a vector singly."""
+    piece = 32 // kind.bytes
+    with fn.when(n >= piece):
+        with fn.loop(0, n, piece) as k:
+            at = k.minimum(n - piece) * kind.bytes
+            fn.store(fn.load(kind.of(piece), source + at), target + at)
+    with fn.when(n < piece):
+        with fn.loop(0, n) as k:
+            fn.store(fn.load(kind, source + k * kind.bytes), target + k * kind.bytes)
 
 
 def _emit_block(module: Module, spec: Running) -> None:

@@ -61,7 +61,7 @@ def some_axes(axes: Any, ndim: int) -> tuple[int, ...]:
     if axes is None:
         return tuple(range(ndim))
     if np.isscalar(axes):
-        numbers = (operator.index(axes),)  # type: ignore[arg-type]
+        numbers: tuple[int, ...] = (operator.index(axes),)  # type: ignore[arg-type]
     elif isinstance(axes, Iterable):
         numbers = tuple(operator.index(axis) for axis in axes)
         if any(not -ndim <= axis < ndim for axis in numbers):

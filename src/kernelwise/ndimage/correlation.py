@@ -164,9 +164,8 @@ def _correlate_real(
         return out
     check_real("input", x.dtype)
     check_real("output", out.dtype)
-    engine.correlate(
-        as_bytes(x), np.ascontiguousarray(weights).reshape(weights.shape), starts, name, value, as_bytes(out)
-    )
+    taps = np.ascontiguousarray(weights).reshape(weights.shape)
+    engine.correlate(as_bytes(x), taps, starts, name, value, as_bytes(out))
     settle(out)
     return out
 

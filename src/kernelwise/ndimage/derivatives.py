@@ -72,6 +72,7 @@ def generic_laplace(
     derivative2: called as derivative2(input, axis, output, mode, cval, *extra_arguments, **extra_keywords), where
     output is an array to fill, or a dtype. mode: one, or one for each axis.
 
+    >>> from kernelwise.ndimage import correlate1d
     >>> second = lambda x, axis, output, mode, cval: correlate1d(x, [1, -2, 1], axis, output, mode, cval)
     >>> generic_laplace([[0.0, 1.0, 0.0]], second)
     array([[ 1., -2.,  1.]])
@@ -116,9 +117,9 @@ def gaussian_laplace(
     sigma: one, or one for each axis. kwargs: truncate and radius, as in `gaussian_filter`.
 
     >>> gaussian_laplace(np.eye(3), sigma=1).round(2)
-    array([[-0.1 , -0.07, -0.01],
-           [-0.07, -0.05, -0.07],
-           [-0.01, -0.07, -0.1 ]])
+    array([[-0.38,  0.04,  0.35],
+           [ 0.04, -0.07,  0.04],
+           [ 0.35,  0.04, -0.38]])
     """
     x = np.asarray(input)
     where = some_axes(axes, x.ndim)
@@ -180,9 +181,9 @@ def gaussian_gradient_magnitude(
     sigma: one, or one for each axis of the image. kwargs: truncate and radius, as in `gaussian_filter`.
 
     >>> gaussian_gradient_magnitude(np.eye(3), sigma=1).round(2)
-    array([[0.16, 0.12, 0.01],
-           [0.12, 0.  , 0.12],
-           [0.01, 0.12, 0.16]])
+    array([[0.15, 0.2 , 0.13],
+           [0.2 , 0.  , 0.2 ],
+           [0.13, 0.2 , 0.15]])
     """
     return _over_axes(np.asarray(input), _gaussian_steps(sigma, 1, kwargs), "magnitude", output, mode, cval, axes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -278,9 +279,9 @@ def correlate(
     x = holding(x, cval if border == "constant" else 0.0)
     kernel = Kernel.of(weights)
     fill = cval if border == "constant" else 0.0
-    call = (
-        _planned_points(x.shape, x.dtype, out.dtype, kernel, starts, border, fill, current_target()) if x.ndim else None
-    )
+    call = None
+    if x.ndim:
+        call = _planned_points(x.shape, x.dtype, out.dtype, kernel, starts, border, fill, current_target())
     if call is None:
         definition.assign(definition.correlate(x, weights, starts, border, cval), out)
     else:
@@ -356,8 +357,6 @@ def _call(
 
 def _points(spec: Spec, weights: np.ndarray, there: np.ndarray, target: Target) -> tuple[Spec, np.ndarray]:
     """Few taps written out, as many rows together as that allows; many in a list."""
-    from dataclasses import replace
-
     count, rows = int(there.sum()), spec.rows
     while rows > 1 and count * rows * spec.wide > points.MOST_WRITTEN:
         rows //= 2

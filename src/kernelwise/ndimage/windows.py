@@ -89,7 +89,14 @@ def _run(
 
 
 def _down(
-    code: Code, spec: Running, x: np.ndarray, window: Window, out: np.ndarray, n: int, inner: int, common: dict[str, int]
+    code: Code,
+    spec: Running,
+    x: np.ndarray,
+    window: Window,
+    out: np.ndarray,
+    n: int,
+    inner: int,
+    common: dict[str, int],
 ) -> None:
     """Columns side by side, a panel of them in a unit."""
     panels = max(1, round(inner / PANEL))
@@ -111,7 +118,14 @@ def _down(
 
 
 def _across(
-    code: Code, spec: Running, x: np.ndarray, window: Window, out: np.ndarray, n: int, inner: int, common: dict[str, int]
+    code: Code,
+    spec: Running,
+    x: np.ndarray,
+    window: Window,
+    out: np.ndarray,
+    n: int,
+    inner: int,
+    common: dict[str, int],
 ) -> None:
     """Lines side by side, as many in a unit as a vector has lanes."""
     lanes = current_target().lanes(8)
