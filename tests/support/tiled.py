@@ -12,9 +12,6 @@ import numpy as np
 
 import kernelwise as kw
 from kernelwise.algorithms.fourier import proposal
-from kernelwise.algorithms.fourier.launch import Cut
-from kernelwise.algorithms.fourier.spec import FourierSpec
-from kernelwise.algorithms.spec import Request
 from kernelwise.plan import Plan
 
 LENGTHS = proposal.LENGTHS
@@ -25,15 +22,12 @@ METHOD = "fourier"
 @contextmanager
 def tiles(rows: int, columns: int) -> Iterator[None]:
     """Within, every transform is done in tiles of that size, or on lines of so many pixels in all."""
-    right = proposal._cuts
-
-    def chosen(request: Request, spec: FourierSpec) -> Iterator[Cut]:
-        if spec.tile == (rows, columns):
-            yield from right(request, spec)
-
     kw.clear_cache()
     try:
-        with mock.patch.object(proposal, "_cuts", chosen):
+        with (
+            mock.patch.object(proposal, "_tiles", lambda request: [(rows, columns)]),
+            mock.patch.object(proposal, "LINE_TILES", ((rows, columns),)),
+        ):
             yield
     finally:
         kw.clear_cache()
@@ -47,6 +41,7 @@ def allowed(plan: Plan, largest: float) -> float:
     """
     problem = plan.problem
     sums, spec = np.finfo(problem.sums), plan.parts[0].spec
+    largest = max(largest, float(sums.smallest_normal))
     pixels = spec.size * math.prod(problem.kernel.shape[:-2])
     norm = float(np.linalg.norm(problem.weights))
     bound = proposal.ERROR * float(sums.eps) / 2 * norm * math.sqrt(pixels) * largest * len(plan.parts)

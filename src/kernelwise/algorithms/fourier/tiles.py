@@ -466,7 +466,8 @@ def _emit_tiles(w: Writer) -> None:
         with fn.when(exists & bad):
             fn.store(fn.constant(I8, 1), flags + (y * a.integer("tiles_across") + x))
         good = exists & bad.equals(0)
-        tiles.append((y, x, good, largest.maximum(1).minimum(w.top - 1)))
+        dark = fn.load(w.bits, found + 16 * which).equals(0)
+        tiles.append((y, x, good, largest.maximum(1).minimum(w.top - 1), dark))
     with fn.when(tiles[0][2] | tiles[1][2]):
         _transform_planes(w, fn, a, args, scratch, image, group, tiles)
         _planes_back(w, fn, a, args, scratch, batch, group, tiles)
@@ -504,10 +505,10 @@ def _transform_planes(w, fn, a, args, scratch, image, group, tiles) -> None:  # 
     count = fn.load(I64, a.address("group_count") + group * 8)
     rows, column = scratch + a.integer("at_rows"), scratch + a.integer("at_column")
     place = scratch + a.integer("at_sources")
-    scales = [_power(w, fn, fn.index(w.bias) - exponent) for *_, exponent in tiles]
+    scales = [_power(w, fn, fn.index(w.bias) - exponent) for *_, exponent, _ in tiles]
     with fn.loop(0, count) as s:
         plane = _sources(fn, a, image, group, s)
-        for which, (y, x, good, _) in enumerate(tiles):
+        for which, (y, x, good, *_) in enumerate(tiles):
             if w.spec.deep:
                 with fn.when(good):
                     fn.call("find", VOID, [args, scratch, fn.index(which), plane, y, x])
@@ -530,11 +531,12 @@ def _planes_back(w, fn, a, args, scratch, batch, group, tiles) -> None:  # type:
         fn.call("product", VOID, [args, sources, source_of, place])
         plane = a.address("result") + batch * a.integer("batch_out") + fn.load(I64, a.address("plane_out") + p * 8)
         given = []
-        for y, x, good, exponent in tiles:
+        for y, x, good, exponent, dark in tiles:
             at_row, at_column = y * a.integer("step_down"), x * a.integer("step_across")
             out = plane + at_row * a.integer("row_out") + at_column * w.spec.result.bytes
             rows = (a.integer("rows_out") - at_row).minimum(a.integer("step_down"))
             columns = (a.integer("columns_out") - at_column).minimum(a.integer("step_across"))
-            scale = (exponent - w.bias + a.integer("kernel_exponent")).maximum(2 - 2 * w.bias)
+            least = fn.index(2 - 2 * w.bias)  # under which all is zero, like the result of a tile without light
+            scale = fn.select(dark, least, (exponent - w.bias + a.integer("kernel_exponent")).maximum(least))
             given += [out, fn.select(good, rows, fn.index(0)), fn.select(good, columns, fn.index(0)), scale]
         fn.call("columns_back", VOID, [args, place, column, *given])
