@@ -90,7 +90,8 @@ def subpixel(
     means (contrast 120 of 255): rms errors of 0.01 pixels on straight lines and circles from radius 5, 0.015 at
     radius 3; with noise of standard deviation 2, 0.025 to 0.03. With sigma 1.5: 0.003 and 0.02, from radius 8 on. Edges
     closer together than 4 sigma disturb each other. In the outermost two rows and columns oblique edges are 0.15 and
-    0.07 pixels off. Work memory: about 60 MB, and two maps of the image's size where pixels are unknown.
+    0.07 pixels off. Work memory: about 60 MB, the points once more, and two maps of the image's size where pixels are
+    unknown.
 
     Raises ArgumentError or ArgumentTypeError naming the argument.
 
