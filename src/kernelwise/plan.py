@@ -14,6 +14,7 @@ import numpy as np
 from . import costs
 from .algorithms import direct, separable
 from .algorithms.fourier import proposal as fourier
+from .algorithms.fourier.spec import FourierSpec
 from .algorithms.layout import axis_of, column_axis, layout, row_axis, weights3
 from .algorithms.numbers import Number
 from .algorithms.routine import current_target, emit
@@ -130,13 +131,17 @@ def _finish(
     if not rounding:
         bound = "exact"
     elif name == fourier.NAME:
-        pixels = parts[0].spec.size * len(parts[0].table)
-        bound = (
-            f"{fourier.ERROR} * {rounding:.2g} * |k| * {math.sqrt(pixels):.0f} * largest |x| of its tile, |k| Euclidean"
-        )
+        bound = _tile_bound(parts[0], float(rounding))
     else:
         bound = f"{taps} * {rounding:.2g} * sum |x| |k|"
     return Plan(problem, name, reason, seconds, WORKSPACE, bound, considered, parts, target)
+
+
+def _tile_bound(part: Proposal, rounding: float) -> str:
+    """Of a transform."""
+    assert isinstance(part.spec, FourierSpec) and part.table is not None
+    norm = math.sqrt(part.spec.size * len(part.table))
+    return f"{fourier.ERROR} * {rounding:.2g} * |k| * {norm:.0f} * largest |x| of its tile, |k| Euclidean"
 
 
 WORKSPACE = 64 << 20

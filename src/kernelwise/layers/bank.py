@@ -8,6 +8,7 @@ import numpy as np
 
 from ..algorithms import direct, walk
 from ..algorithms.layout import weights3
+from ..algorithms.spec import Spec
 from ..jit import pool
 from ..plan import Plan, choose
 from ..problem import Axis, Kernel, Problem
@@ -49,6 +50,7 @@ def _correlate(x: np.ndarray, bank: np.ndarray, axes: tuple[Axis, Axis], out: np
             run(_with_kernel(plan, kernel), x, out[:, m : m + 1], threads)
         return
     proposal = plan.parts[0]
+    assert isinstance(proposal.spec, Spec)
     tables = [direct.table(proposal.spec, weights3(plan.problem, kernel.astype(out.dtype))) for kernel in bank]
     placed = place_directly(plan, x, out[:, :1])
     if placed is None:

@@ -6,7 +6,10 @@ import numpy as np
 
 from ..algorithms.lag_sums import lag_sums
 from .bank import correlate_bank
+from .channels import correlate_channels
 from .window import Window
+
+MANY_OUTPUTS = 6  # channels of a result from which they, not pixels, go side by side in the lanes
 
 
 def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, window: Window) -> np.ndarray:
@@ -14,7 +17,10 @@ def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, window: 
 
     x: (n, i, h, w), weight: (o, i, kh, kw), bias: (o,) or None, all of one dtype. Returns (n, o, y, x).
     """
-    result = correlate_bank(x, weight, window.axes(_image(x)), weight.dtype)
+    axes = window.axes(_image(x))
+    if len(weight) >= MANY_OUTPUTS:
+        return correlate_channels(x, weight, axes, bias)
+    result = correlate_bank(x, weight, axes, weight.dtype)
     if bias is not None:
         result += bias[:, np.newaxis, np.newaxis]
     return result
@@ -27,7 +33,10 @@ def input_gradient(dy: np.ndarray, weight: np.ndarray, window: Window, image: tu
     dy: (n, o, y, x). Returns (n, i, *image).
     """
     flipped = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-    return correlate_bank(dy, flipped, window.axes_back(image), weight.dtype)
+    axes = window.axes_back(image)
+    if len(flipped) >= MANY_OUTPUTS:
+        return correlate_channels(dy, flipped, axes)
+    return correlate_bank(dy, flipped, axes, weight.dtype)
 
 
 def weight_gradient(dy: np.ndarray, x: np.ndarray, window: Window) -> np.ndarray:

@@ -163,10 +163,11 @@ def transpose(fn: Function, rows: Sequence[Value]) -> list[Value]:
     while step:
         moved = list(values)
         low = np.where(index & step, lanes + index - step, index)
+        high = np.where(index & step, lanes + index, index + step)
         for i in range(lanes):
             if not i & step:
                 a, b = values[i], values[i + step]
-                moved[i] = fn.shuffle(a, b, low)
-                moved[i + step] = fn.shuffle(a, b, np.where(index & step, lanes + index, index + step))
+                moved[i] = fn.shuffle(a, b, low.tolist())
+                moved[i + step] = fn.shuffle(a, b, high.tolist())
         values, step = moved, step // 2
     return values

@@ -80,7 +80,7 @@ def exact(request: Request) -> bool:
 def _tiles(request: Request) -> Iterator[tuple[int, int]]:
     """The sizes of tiles that are worth a closer look: on each axis those that cost least along it."""
     columns = request.columns.out * request.channels, request.columns.reach * request.channels
-    return itertools.product(*(_lengths(*axis) for axis in ((request.rows.out, request.rows.reach), columns)))
+    return itertools.product(_lengths(request.rows.out, request.rows.reach), _lengths(*columns))
 
 
 def _lengths(out: int, reach: int) -> list[int]:

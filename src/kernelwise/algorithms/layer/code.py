@@ -1,0 +1,299 @@
+"""The code of a layer: the block of sums, the panel, and a unit of work.
+
+A *panel* holds the rows of input that a unit needs, all channels of a group, padding included: [channel][plane][row]
+[column]. Where nothing is padded the image itself is the panel. A unit is a band of output rows of one plane of one
+group of one image, for some blocks of output channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...jit.ir import Function, Module
+from ...jit.target import Target
+from ...jit.types import I64, PTR, VOID
+from ...jit.values import Record, Value
+from ..fourier.butterflies import transpose
+from .spec import LayerSpec, block_channels
+
+FIELDS = (
+    # the arrays
+    *("image", "result", "weights", "bias"),
+    # units: (((image * groups + group) * planes + plane) * bands + band) * parts + part
+    *("groups", "planes", "bands", "parts", "band_rows", "rows_out", "columns_out", "part_blocks", "blocks"),
+    *("image_batch", "image_group", "image_channel", "image_plane", "image_row", "image_column"),
+    *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
+    *("weight_group", "weight_block", "channels", "outputs"),
+    # taps: planes of a tap, byte offsets in the panel of the tap rows (planes times rows of the kernel)
+    *("tap_planes", "plane_map", "tap_rows", "tap_offsets"),
+    # the panel: rows of a band, which image row each one is; columns
+    *("panel", "panel_channel", "panel_plane", "panel_row", "panel_rows", "row_map", "row_step", "columns"),
+    *("column_first", "column_stop", "column_lead", "column_map", "origin"),
+    # blocks of pixels
+    *("row_group", "tiles", "tile_last", "pixel_step", "line_step"),
+    *("chunk", "floor", "zeros"),
+    *("at_panel", "at_sums", "at_spare"),
+)
+
+
+class Writer:
+    """What all functions of one routine share."""
+
+    def __init__(self, module: Module, spec: LayerSpec) -> None:
+        self.module, self.spec = module, spec
+        self.lanes = module.target.lanes(spec.number.bytes)
+        self.scalar = spec.number.type
+        self.vector = self.scalar.of(self.lanes)
+        self.size = spec.number.bytes
+        self.block = block_channels(spec, module.target)
+        self.tap_bytes = self.block * self.size
+        self.sums_bytes = len(spec.pixels) * spec.vectors * self.vector.bytes
+
+
+def emit(target: Target, spec: LayerSpec) -> Module:
+    """A module with the function ``layer`` for the pool."""
+    module = Module(target)
+    writer = Writer(module, spec)
+    _emit_sums(writer)
+    _emit_finish(writer)
+    _emit_panel(writer)
+    _emit_unit(writer)
+    return module
+
+
+# ---------------------------------------------------------------- the block of sums
+
+
+def _emit_sums(w: Writer) -> None:
+    """Sums of a block over some channels, added to those in memory."""
+    args = [("args", PTR), ("x", PTR), ("w", PTR), ("channels", I64), ("sums", PTR)]
+    fn = w.module.function("sums", args, internal=True)
+    arguments, x, weights, channels, sums = fn.args
+    a = Record(fn, arguments, FIELDS)
+    pitch, tap_rows, offsets = a.integer("panel_channel"), a.integer("tap_rows"), a.address("tap_offsets")
+    zero = [fn.constant(w.vector, 0.0)] * (len(w.spec.pixels) * w.spec.vectors)
+    if w.spec.point:
+        totals = _point_sums(w, fn, x, weights, channels, pitch, zero)
+    else:
+        each = tap_rows * (w.spec.taps * w.tap_bytes)
+        with fn.counted(0, channels, carry=zero) as c:
+            plane, ws = x + c.index * pitch, weights + c.index * each
+            with fn.counted(0, tap_rows, carry=c.carried) as r:
+                line = plane + fn.load(I64, offsets + r.index * 8)
+                row = ws + r.index * (w.spec.taps * w.tap_bytes)
+                total = list(r.carried)
+                for s in range(w.spec.taps):
+                    _tap(w, fn, line + s * w.spec.gap * w.size, row + s * w.tap_bytes, total)
+                r.carry_on(total)
+            c.carry_on(r.results)
+        totals = c.results
+    for k, value in enumerate(totals):
+        place = sums + k * w.vector.bytes
+        fn.store(fn.load(w.vector, place, align=w.vector.bytes) + value, place, align=w.vector.bytes)
+
+
+def _point_sums(
+    w: Writer, fn: Function, x: Value, weights: Value, channels: Value, pitch: Value, zero: Sequence[Value]
+) -> list[Value]:
+    """One tap: several channels in a turn."""
+    together = 4
+    whole = channels // together * together
+    results = list(zero)
+    for start, stop, step in ((fn.index(0), whole, together), (whole, channels, 1)):
+        with fn.counted(start, stop, step, carry=results) as c:
+            total = list(c.carried)
+            for u in range(step):
+                _tap(w, fn, x + (c.index + u) * pitch, weights + (c.index + u) * w.tap_bytes, total)
+            c.carry_on(total)
+        results = c.results
+    return results
+
+
+def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) -> None:
+    fn.fence()
+    vectors = [fn.load(w.vector, weights + v * w.vector.bytes) for v in range(w.spec.vectors)]
+    for q, offset in enumerate(w.spec.pixels):
+        pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
+        for v, weight in enumerate(vectors):
+            k = q * w.spec.vectors + v
+            total[k] = fn.fma(weight, pixel, total[k])
+
+
+# ---------------------------------------------------------------- a block's results
+
+
+def _emit_finish(w: Writer) -> None:
+    """Bias, activation, and the way into the result: ``valid`` of the block's channels are its own."""
+    args = [("args", PTR), ("sums", PTR), ("bias", PTR), ("out", PTR), ("valid", I64), ("spare", PTR)]
+    fn = w.module.function("finish", args, internal=True)
+    arguments, sums, bias, out, valid, spare = fn.args
+    a = Record(fn, arguments, FIELDS)
+    floor = fn.splat(fn.load(w.scalar, a.at("floor")), w.lanes)
+    pixels = len(w.spec.pixels)
+    channel, column = a.integer("result_channel"), a.integer("result_column")
+    for v in range(w.spec.vectors):
+        shift = fn.load(w.vector, bias + v * w.vector.bytes)
+        values = []
+        for q in range(pixels):
+            at = (q * w.spec.vectors + v) * w.vector.bytes
+            value = fn.load(w.vector, sums + at, align=w.vector.bytes) + shift
+            values.append(fn.select(value < floor, floor, value))
+        rest = valid - v * w.lanes
+        if w.spec.channels_last:
+            _store_pixels(w, fn, values, out + v * w.vector.bytes, column, rest)
+        else:
+            _store_channels(w, fn, values, out + channel * (v * w.lanes), channel, rest, spare)
+
+
+def _store_pixels(w: Writer, fn: Function, values: list[Value], out: Value, column: Value, rest: Value) -> None:
+    """Channels side by side: a vector a pixel, or as much of it as there is."""
+    with fn.when(rest >= w.lanes):
+        for q, value in enumerate(values):
+            fn.store(value, out + column * q)
+    slot = fn.stack(w.vector.bytes)
+    with fn.when((rest > 0) & (rest < w.lanes)):
+        for q, value in enumerate(values):
+            fn.store(value, slot)
+            with fn.loop(0, rest) as k:
+                fn.store(fn.load(w.scalar, slot + k * w.size), out + column * q + k * w.size)
+
+
+def _store_channels(
+    w: Writer, fn: Function, values: list[Value], out: Value, channel: Value, rest: Value, spare: Value
+) -> None:
+    """Pixels side by side: squares are turned; channels that do not exist go to a spare place."""
+    for first in range(0, len(values), w.lanes):
+        part = values[first : first + w.lanes]
+        square = part + [part[-1]] * (w.lanes - len(part))
+        for k, row in enumerate(transpose(fn, square)):
+            place = out + channel * k + first * w.size
+            _store_part(w, fn, row, fn.select(rest > k, place, spare), len(part))
+
+
+def _store_part(w: Writer, fn: Function, value: Value, place: Value, count: int) -> None:
+    """The first numbers of a vector, in as few stores as powers of two allow; pieces may overlap."""
+    if count == w.lanes:
+        fn.store(value, place)
+        return
+    piece = 1 << (count.bit_length() - 1)
+    for at in {0, count - piece}:
+        fn.store(
+            fn.shuffle(value, value, range(at, at + piece)) if piece > 1 else _lane(fn, value, at), place + at * w.size
+        )
+
+
+def _lane(fn: Function, value: Value, lane: int) -> Value:
+    return fn.emit(value.type.scalar, f"extractelement {value.typed}, i64 {lane}")
+
+
+# ---------------------------------------------------------------- the panel
+
+
+def _emit_panel(w: Writer) -> None:
+    """The rows of a band, all channels and planes of taps, padded."""
+    args = [("args", PTR), ("image", PTR), ("panel", PTR), ("plane", I64), ("row", I64), ("rows", I64)]
+    fn = w.module.function("fill_panel", args, internal=True)
+    arguments, image, panel, plane, row, rows = fn.args
+    a = Record(fn, arguments, FIELDS)
+    planes = a.integer("tap_planes")
+    with fn.loop(0, a.integer("channels")) as c, fn.loop(0, planes) as p:
+        source_plane = fn.load(I64, a.address("plane_map") + (plane * planes + p) * 8)
+        channel = image + c * a.integer("image_channel") + source_plane.maximum(0) * a.integer("image_plane")
+        target = panel + c * a.integer("panel_channel") + p * a.integer("panel_plane")
+        with fn.loop(0, rows) as r:
+            source_row = fn.load(I64, a.address("row_map") + (row + r) * 8)
+            line = target + r * a.integer("panel_row")
+            inside = (source_plane >= 0) & (source_row >= 0)
+            with fn.when(inside.equals(0)):
+                _zeros(w, fn, line, a.integer("columns"))
+            with fn.when(inside):
+                _line(w, fn, a, channel + source_row.maximum(0) * a.integer("image_row"), line)
+
+
+def _zeros(w: Writer, fn: Function, line: Value, columns: Value) -> None:
+    """The pitch of a panel has room for whole vectors."""
+    with fn.loop(0, columns, w.lanes) as x:
+        fn.store(fn.constant(w.vector, 0.0), line + x * w.size)
+
+
+def _line(w: Writer, fn: Function, a: Record, source: Value, line: Value) -> None:
+    """One row: the columns inside the image in vectors, those of the padding one by one."""
+    first, stop, lead = a.integer("column_first"), a.integer("column_stop"), a.integer("column_lead")
+    step, column_map = a.integer("image_column"), a.address("column_map")
+    dense = step.equals(w.size)
+    whole = fn.select(dense, stop, first)
+    with fn.when(whole - first >= w.lanes), fn.loop(first, whole, w.lanes) as x:
+        here = x.minimum(whole - w.lanes)
+        fn.store(fn.load(w.vector, source + (here + lead) * w.size), line + here * w.size)
+    begin = fn.select(whole - first >= w.lanes, whole, first)
+    with fn.loop(begin, stop) as x:
+        fn.store(fn.load(w.scalar, source + (x + lead) * step), line + x * w.size)
+    for start, end in ((fn.index(0), first), (stop, a.integer("columns"))):
+        with fn.loop(start, end) as x:
+            column = fn.load(I64, column_map + x * 8)
+            pixel = fn.load(w.scalar, source + column.maximum(0) * step)
+            fn.store(fn.select(column < 0, fn.constant(w.scalar, 0.0), pixel), line + x * w.size)
+
+
+# ---------------------------------------------------------------- units
+
+
+def _emit_unit(w: Writer) -> None:
+    fn = w.module.function("layer", [("args", PTR), ("scratch", PTR), ("unit", I64)])
+    args, scratch, unit = fn.args
+    a = Record(fn, args, FIELDS)
+    part, rest = unit % a.integer("parts"), unit // a.integer("parts")
+    band, rest = rest % a.integer("bands"), rest // a.integer("bands")
+    plane, rest = rest % a.integer("planes"), rest // a.integer("planes")
+    group, batch = rest % a.integer("groups"), rest // a.integer("groups")
+    first = band * a.integer("band_rows")
+    stop = (first + a.integer("band_rows")).minimum(a.integer("rows_out"))
+    image = a.address("image") + batch * a.integer("image_batch") + group * a.integer("image_group")
+    result = a.address("result") + batch * a.integer("result_batch") + group * a.integer("result_group")
+    result = result + plane * a.integer("result_plane")
+    row = first * a.integer("row_step")
+    copied = a.integer("panel").differs(0)
+    panel = scratch + a.integer("at_panel")
+    with fn.when(copied):
+        rows = (stop - first - 1) * a.integer("row_step") + a.integer("panel_rows")
+        fn.call("fill_panel", VOID, [args, image, panel, plane, row, rows])
+    direct = image + (plane * a.integer("line_step") + row * a.integer("panel_row")) + a.integer("origin")
+    source = fn.select(copied, panel, direct)
+    weights = a.address("weights") + group * a.integer("weight_group")
+    bias = a.address("bias") + group * (a.integer("blocks") * w.tap_bytes)
+    begin = part * a.integer("part_blocks")
+    with fn.loop(begin, (begin + a.integer("part_blocks")).minimum(a.integer("blocks"))) as block:
+        ws, shift = weights + block * a.integer("weight_block"), bias + block * w.tap_bytes
+        channels = result + block * (a.integer("result_channel") * w.block)
+        valid = (a.integer("outputs") - block * w.block).minimum(w.block)
+        with fn.loop(first, stop, a.integer("row_group")) as y_:
+            y = y_.minimum(stop - a.integer("row_group"))
+            line = source + (y - first) * (a.integer("row_step") * a.integer("panel_row"))
+            out = channels + y * a.integer("result_row")
+            with fn.loop(0, a.integer("tiles")) as t:
+                x = (t * len(w.spec.pixels)).minimum(a.integer("tile_last"))
+                _block(
+                    w,
+                    fn,
+                    a,
+                    args,
+                    scratch,
+                    line + x * a.integer("pixel_step"),
+                    ws,
+                    shift,
+                    out + x * a.integer("result_column"),
+                    valid,
+                )
+
+
+def _block(w, fn, a, args, scratch, x, weights, bias, out, valid) -> None:  # type: ignore[no-untyped-def]
+    """All channels of a block, in chunks that are added up apart: long sums lose less that way."""
+    sums, spare = scratch + a.integer("at_sums"), scratch + a.integer("at_spare")
+    for k in range(len(w.spec.pixels) * w.spec.vectors):
+        fn.store(fn.constant(w.vector, 0.0), sums + k * w.vector.bytes, align=w.vector.bytes)
+    chunk, channels = a.integer("chunk"), a.integer("channels")
+    each = a.integer("tap_rows") * (w.spec.taps * w.tap_bytes)
+    with fn.loop(0, channels, chunk) as c:
+        count = chunk.minimum(channels - c)
+        fn.call("sums", VOID, [args, x + c * a.integer("panel_channel"), weights + c * each, count, sums])
+    fn.call("finish", VOID, [args, sums, bias, out, valid, spare])

@@ -1,0 +1,243 @@
+"""A layer's geometry and the strides of two arrays, made into the numbers that its routine works with."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ...borders import source_index
+from ...jit.compile import Code, build
+from ...jit.target import Target
+from ...problem import Axis
+from ..fourier.launch import aligned
+from ..launch import Sheet
+from ..numbers import Number
+from .code import FIELDS, emit
+from .spec import LayerSpec, block_channels, most_pixels
+
+ALIGN = 64
+CHAIN = 256  # products that are added up in one go
+PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
+LEAST_UNITS = 16
+UNIT_WORK = 1 << 21  # multiply-adds below which a unit is not worth being shared out
+ONE = Axis(1, 1, 0, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class LayerProblem:
+    """A layer, normalised: sums over the channels of a group, for every group apart."""
+
+    axes: tuple[Axis, Axis, Axis]  # planes, rows, columns
+    groups: int
+    channels: int  # of the input, in a group
+    outputs: int  # channels of the result, in a group
+    border: str  # what stands outside the images
+    number: Number
+
+    @property
+    def padded(self) -> bool:
+        """Whether any window leaves the image."""
+        return any(a.start < 0 or a.start + (a.out - 1) * a.stride + a.reach >= a.n for a in self.axes)
+
+
+class LayerPlan(NamedTuple):
+    """How a layer is done, by its shape alone."""
+
+    problem: LayerProblem
+    spec: LayerSpec
+    target: Target
+    row_group: int  # output rows in a block of pixels
+    band: int  # output rows in a unit
+    panel: bool  # rows are copied
+    panel_row: int  # bytes
+    panel_channel: int
+
+
+def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
+    """One to three axes as three."""
+    return (ONE,) * (3 - len(axes)) + axes  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=1024)
+def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: int) -> LayerPlan:
+    """``row_bytes``: from one row of the image to the next where it can be read as it lies; 0 where it cannot."""
+    planes, rows, columns = problem.axes
+    size = problem.number.bytes
+    copied = problem.padded or row_bytes == 0
+    width = (columns.out - 1) * columns.stride + columns.reach + 1
+    lanes = target.lanes(size)
+    pitch = _up(width * size, lanes * size) + lanes * size if copied else row_bytes
+    most = most_pixels(target)
+    group = min(most // columns.out, rows.out) if columns.out <= most // 2 and not channels_last else 1
+    tile = -(-columns.out // -(-columns.out // most))
+    if group > 1:
+        pixels = [
+            y * rows.stride * (pitch // size) + x * columns.stride for y in range(group) for x in range(columns.out)
+        ]
+    else:
+        group, pixels = 1, [x * columns.stride for x in range(tile)]
+    point = planes.taps * rows.taps * columns.taps == 1
+    spec = LayerSpec(
+        problem.number,
+        tuple(pixels),
+        2 if problem.outputs > lanes else 1,
+        columns.taps,
+        columns.dilation,
+        point,
+        channels_last,
+    )
+    band = rows.out if group > 1 else _band(problem, pitch, copied)
+    panel_rows = (band - 1) * rows.stride + rows.reach + 1
+    channel = _odd(planes.taps * panel_rows * pitch)
+    return LayerPlan(problem, spec, target, group, band, copied, pitch, channel)
+
+
+def _band(problem: LayerProblem, pitch: int, copied: bool) -> int:
+    planes, rows, columns = problem.axes
+    each = problem.channels * planes.taps * pitch  # bytes of a row of the panel
+    band = max(1, (PANEL_BYTES // each - rows.reach - 1) // rows.stride + 1)
+    work = columns.out * problem.channels * problem.outputs * planes.taps * rows.taps * columns.taps
+    small = max(1, -(-rows.out * planes.out * problem.groups // LEAST_UNITS), UNIT_WORK // max(1, work))
+    band = min(rows.out, band, small if not copied else max(small, min(band, rows.reach)))
+    return -(-rows.out // -(-rows.out // max(1, band)))
+
+
+def _odd(size: int) -> int:
+    """At least so many bytes: an odd number of cache lines, so that channels do not share sets of the caches."""
+    return (-(-size // ALIGN) | 1) * ALIGN
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def pack(plan: LayerPlan, weight: np.ndarray) -> np.ndarray:
+    """(groups * outputs, channels, ...) -> [group][block][channel][tap][output in the block], filled up with zeros."""
+    problem, block = plan.problem, block_channels(plan.spec, plan.target)
+    blocks = -(-problem.outputs // block)
+    taps = math.prod(a.taps for a in problem.axes)
+    given = weight.reshape(problem.groups, problem.outputs, problem.channels, taps)
+    packed = aligned(np.zeros((problem.groups, blocks, problem.channels, taps, block), problem.number.dtype))
+    for b in range(blocks):
+        part = given[:, b * block : (b + 1) * block]
+        packed[:, b, :, :, : part.shape[1]] = part.transpose(0, 2, 3, 1)
+    return packed
+
+
+def pack_bias(plan: LayerPlan, bias: np.ndarray | None) -> np.ndarray:
+    """[group][block][output in the block]."""
+    problem, block = plan.problem, block_channels(plan.spec, plan.target)
+    packed = np.zeros((problem.groups, -(-problem.outputs // block) * block), problem.number.dtype)
+    if bias is not None:
+        packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
+    return aligned(packed)
+
+
+class LayerLaunch(NamedTuple):
+    """What it takes to start a layer; images, result, weights and bias still empty."""
+
+    args: np.ndarray
+    scratch: int
+    units: int
+    keep: tuple
+
+
+@lru_cache(maxsize=1024)
+def launch(
+    plan: LayerPlan, images: int, image_strides: tuple[int, ...], result_strides: tuple[int, ...], floor: float
+) -> LayerLaunch:
+    """Strides in bytes: batch, channel, plane, row, column."""
+    problem = plan.problem
+    planes, rows, columns = problem.axes
+    sheet = Sheet(FIELDS)
+    size, block = problem.number.bytes, block_channels(plan.spec, plan.target)
+    taps = math.prod(a.taps for a in problem.axes)
+    blocks, bands = -(-problem.outputs // block), -(-rows.out // plan.band)
+    units = images * problem.groups * planes.out * bands
+    parts = min(blocks, max(1, LEAST_UNITS // units))
+    part_blocks = -(-blocks // parts)
+    parts = -(-blocks // part_blocks)
+    sheet.write(
+        groups=problem.groups, planes=planes.out, bands=bands, parts=parts, part_blocks=part_blocks, blocks=blocks
+    )
+    sheet.write(band_rows=plan.band, rows_out=rows.out, columns_out=columns.out)
+    sheet.write(channels=problem.channels, outputs=problem.outputs)
+    for name, (batch, channel, plane, row, column), inner in (
+        ("image", image_strides, problem.channels), ("result", result_strides, problem.outputs),
+    ):  # fmt: skip
+        sheet.write(**{f"{name}_batch": batch, f"{name}_group": channel * inner, f"{name}_channel": channel})
+        sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
+    weight_block = problem.channels * taps * block * size
+    sheet.write(weight_block=weight_block, weight_group=weight_block * blocks)
+    _taps(plan, image_strides, sheet)
+    _columns(plan, sheet)
+    tile = len(plan.spec.pixels)
+    tiles, last = (1, 0) if plan.row_group > 1 else (-(-columns.out // tile), columns.out - tile)
+    sheet.write(row_group=plan.row_group, tiles=tiles, tile_last=last, pixel_step=columns.stride * size)
+    sheet.write(chunk=max(1, CHAIN // taps), floor=_bits(floor, problem.number))
+    scratch = _scratch(plan, sheet)
+    return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
+
+
+def _bits(value: float, number: Number) -> int:
+    return int.from_bytes(np.asarray(value, number.dtype).tobytes().ljust(8, b"\0"), "little", signed=True)
+
+
+def _taps(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
+    planes, rows, _ = plan.problem.axes
+    border = plan.problem.border
+    panel_rows = (plan.band - 1) * rows.stride + rows.reach + 1
+    panel_plane = panel_rows * plan.panel_row
+    at = (
+        np.arange(planes.out)[:, None] * planes.stride
+        + planes.start
+        + np.arange(planes.taps)[None, :] * planes.dilation
+    )
+    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
+    virtual = np.arange((rows.out - 1) * rows.stride + rows.reach + 1) + rows.start
+    sheet.point("row_map", source_index(virtual, rows.n, border))
+    if plan.panel:
+        deep, down = panel_plane, plan.panel_row
+    else:
+        deep, down = strides[2] * planes.dilation, strides[3]
+    offsets = np.arange(planes.taps)[:, None] * deep + np.arange(rows.taps)[None, :] * (rows.dilation * down)
+    sheet.point("tap_offsets", np.ascontiguousarray(offsets.ravel()))
+    sheet.write(tap_planes=planes.taps, tap_rows=planes.taps * rows.taps, row_step=rows.stride)
+    sheet.write(panel=int(plan.panel), panel_rows=rows.reach + 1, panel_plane=panel_plane)
+    sheet.write(
+        panel_channel=plan.panel_channel if plan.panel else strides[1],
+        panel_row=plan.panel_row if plan.panel else strides[3],
+    )
+    origin = sum(axis.start * stride for axis, stride in zip(plan.problem.axes, strides[2:], strict=True))
+    sheet.write(line_step=planes.stride * strides[2], origin=origin)
+
+
+def _columns(plan: LayerPlan, sheet: Sheet) -> None:
+    axis = plan.problem.axes[2]
+    width = (axis.out - 1) * axis.stride + axis.reach + 1
+    sheet.point("column_map", source_index(np.arange(width) + axis.start, axis.n, plan.problem.border))
+    first = min(width, max(0, -axis.start))
+    stop = max(first, min(width, axis.n - axis.start))
+    sheet.write(columns=width, column_lead=axis.start, column_first=first, column_stop=stop)
+
+
+def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
+    spec, target = plan.spec, plan.target
+    sizes = {
+        "at_sums": len(spec.pixels) * spec.vectors * target.vector_bytes,
+        "at_spare": len(spec.pixels) * ALIGN,
+        "at_panel": plan.problem.channels * plan.panel_channel if plan.panel else 0,
+    }
+    ends = list(itertools.accumulate(_up(size, ALIGN) for size in sizes.values()))
+    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
+    return ends[-1] + ALIGN
+
+
+@lru_cache(maxsize=512)
+def code(spec: LayerSpec, target: Target) -> Code:
+    return build(spec, lambda: emit(target, spec), target)

@@ -1,0 +1,34 @@
+"""What the code of a layer's routine depends on, and the shape of its block of sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...jit.target import Target
+from ..numbers import Number
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """Everything that changes the generated code of one routine."""
+
+    number: Number  # of images, weights, sums and results
+    pixels: tuple[int, ...]  # of a block: element offsets of their inputs from the first one's
+    vectors: int  # of output channels in a block
+    taps: int  # on the last axis
+    gap: int  # elements between them
+    point: bool = False  # there is one tap in all
+    channels_last: bool = False  # results have their channels side by side
+    algorithm: str = "layer"
+
+
+def block_channels(spec: LayerSpec, target: Target) -> int:
+    """Output channels of a block."""
+    return spec.vectors * target.lanes(spec.number.bytes)
+
+
+def most_pixels(target: Target) -> int:
+    """Pixels of a block whose sums, with two vectors of channels, leave room for weights and a pixel."""
+    if target.registers >= 32:
+        return 14
+    return 6 if target.fused else 5

@@ -1,0 +1,58 @@
+"""Images through a layer with many output channels: channels in the lanes, see `algorithms.layer`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..algorithms.layer.launch import LayerProblem, code, launch, pack, pack_bias, plan, problem3
+from ..algorithms.numbers import Number
+from ..algorithms.routine import current_target
+from ..costs import NANOSECONDS
+from ..jit import pool
+from ..problem import Axis
+from ..run import worth
+
+
+def correlate_channels(
+    x: np.ndarray,
+    weight: np.ndarray,
+    axes: tuple[Axis, ...],
+    bias: np.ndarray | None = None,
+    *,
+    floor: float = -math.inf,
+    threads: int | None = None,
+) -> np.ndarray:
+    """y[n, o] = the larger of ``floor`` and x[n] correlated with weight[o] over channels and axes, plus bias[o].
+
+    x: (n, c, ...) and weight: (o, c, ...) with one to three axes, bias: (o,), all float32 or all float64; ``axes``:
+    the geometry of each; zeros stand around the images. Returns (n, o, ...). Sums of many products are taken in pieces
+    of a few hundred, in the arrays' dtype. Bits depend on neither threads nor batch.
+    """
+    out = np.empty((len(x), len(weight), *(axis.out for axis in axes)), x.dtype)
+    if 0 in out.shape:
+        return out
+    if not (x.flags.aligned and x.dtype.isnative):
+        x = np.require(x, x.dtype.newbyteorder("="), "A")
+    target = current_target()
+    problem = LayerProblem(problem3(axes), 1, x.shape[1], len(weight), "constant", Number(x.dtype.str[1:]))
+    chosen = plan(problem, target, False, x.strides[-2] if _readable(x, axes) else 0)
+    packed, shift = pack(chosen, weight), pack_bias(chosen, bias)
+    made = launch(chosen, len(x), _strides(x), _strides(out), floor)
+    args = made.args.copy()
+    args[:4] = [array.ctypes.data for array in (x, out, packed, shift)]
+    seconds = out.size * weight[0].size * NANOSECONDS["direct"][1] * 1e-9 * out.itemsize / 4
+    routine = code(chosen.spec, target)
+    pool.run(routine.address("layer"), args.ctypes.data, made.scratch, made.units, worth(seconds, threads))
+    return out
+
+
+def _readable(x: np.ndarray, axes: tuple[Axis, ...]) -> bool:
+    """Whether rows can be read as they lie, where no window leaves the image."""
+    return len(axes) > 1 and x.strides[-1] == x.itemsize and x.strides[-2] > 0
+
+
+def _strides(x: np.ndarray) -> tuple[int, ...]:
+    """Batch, channel, plane, row, column."""
+    return (*x.strides[:2], *(0,) * (5 - x.ndim), *x.strides[2:])
