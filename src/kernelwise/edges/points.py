@@ -96,8 +96,8 @@ def subpixel(
     Raises ArgumentError or ArgumentTypeError naming the argument.
 
     Sources: Steger 1998, An unbiased detector of curvilinear structures (IEEE TPAMI 20:113), for the step along the
-    gradient; Verbeek and van Vliet 1993, On the location error of curved edges in low-pass filtered 2-D and 3-D images
-    (IEEE TPAMI 16:726, 1994), for the error on curves.
+    gradient; Verbeek and van Vliet 1994, On the location error of curved edges in low-pass filtered 2-D and 3-D images
+    (IEEE TPAMI 16:726), for the error on curves.
 
     >>> image = np.zeros((16, 16)); image[:, 8:] = 100; image[:, 7] = 50  # half of pixel 7 is bright
     >>> subpixel(image, threshold=5).x.round(2)[:3]

@@ -139,7 +139,7 @@ def figure_of_merit(found: Any, truth: Any, alpha: float = 1 / 9) -> float:
     Returns a float from 0 to 1; 1 where both maps are empty. Raises ArgumentError or ArgumentTypeError.
 
     Source: Abdou and Pratt 1979, Quantitative design and evaluation of enhancement/thresholding edge detectors
-    (Proceedings of the IEEE 67:753), equation 31 with its scaling constant 1/9.
+    (Proceedings of the IEEE 67:753).
 
     >>> true = np.zeros((5, 9), bool); true[:, 4] = True
     >>> figure_of_merit(np.roll(true, 3, axis=1), true)
