@@ -321,6 +321,27 @@ def test_rules_are_what_they_say() -> None:
     assert not canny(x, 0, high=("fraction", 0.0)).any()
 
 
+@pytest.mark.parametrize("mask", [False, True])
+def test_the_sample_of_magnitudes_is_spread_over_the_picture(
+    mask: bool, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of any direction have their share in it; nothing unknown has."""
+    automatic, shape = thresholds.automatic, (700, 2149)
+    y, x = np.indices(shape)
+    for across in (y, x, y + x, y - 2 * x):
+        picture = np.where(np.abs(across - across.mean()) < 1.2, 90.0, 0.0)
+        known = np.broadcast_to(y > 100, shape) if mask else None
+        all_, some = [], []
+        canny(picture, 0, high=lambda m, seen=all_: seen.append(m) or 1, mask=known)
+        monkeypatch.setattr(thresholds, "automatic", lambda m, seen=some: seen.append(m) or automatic(m))
+        edges = canny(picture, 0, mask=known)
+        assert thresholds.SAMPLE / 2 < some[0].size < all_[0].size / 4
+        share = np.mean(all_[0] > 0)
+        assert share > 0 and abs(np.mean(some[0] > 0) / share - 1) < 0.3
+        assert set(np.unique(some[0])) <= set(np.unique(all_[0]))
+        assert edges.any()
+
+
 def test_otsu_is_skimages(rng: np.random.Generator) -> None:
     from skimage.filters import threshold_otsu
 

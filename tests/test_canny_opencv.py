@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kernelwise import correlate, stencils
 from kernelwise.algorithms import canny_launch
 from kernelwise.app.bench import pictures
 from kernelwise.edges import canny
@@ -212,5 +213,13 @@ def test_rules_for_thresholds_work_here_too() -> None:
     middle = float(np.median(x))
     expected = theirs(x, 2 / 3 * middle, 4 / 3 * middle, "l1")
     assert np.array_equal(canny(x, 0, "median", "median", norm="l1", opencv=True), expected)
+    sizes: list[np.ndarray] = []
+    for aperture in (3, 5, 7):
+        expected = theirs(x, 2 / 3 * middle, 4 / 3 * middle, "l1", aperture)
+        assert np.array_equal(canny(x, 0, high="median", norm="l1", aperture=aperture, opencv=True), expected)
+        canny(x, 0, high=lambda m: sizes.append(m) or 1, norm="l1", aperture=aperture, opencv=True)
+        gy, gx = (stencils.sobel(aperture, axis=axis) for axis in (0, 1))
+        size = sum(np.abs(correlate(x, k, border="edge").astype(float)) for k in (gy, gx))
+        assert np.abs(np.sort(sizes[-1]) - np.sort(size.ravel())).max() <= (16 if aperture == 7 else 0)
     for norm in NORMS:
         assert 0.01 < canny(x, 0, norm=norm, opencv=True).mean() / 255 < 0.2

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kernelwise.algorithms import canny_launch, canny_tile
-from kernelwise.algorithms.canny_launch import Bits, Field, edges, magnitudes
+from kernelwise.algorithms.canny_launch import Bits, Field, edges, magnitudes, sample
 from kernelwise.algorithms.canny_spec import EdgeSpec, lanes
 from kernelwise.algorithms.numbers import Number
 from kernelwise.jit import pool
@@ -91,6 +91,11 @@ class Fences:
         array[...] = 0
         return array
 
+    def full(self, shape: Any, value: Any, dtype: Any) -> np.ndarray:
+        array = self.empty(shape, dtype)
+        array[...] = value
+        return array
+
     def untouched(self) -> bool:
         """Whether nothing was written beside what was placed."""
         return all(block.untouched(place) for block, place in self.places)
@@ -100,7 +105,7 @@ class Numpy:
     """NumPy whose new arrays lie between fences."""
 
     def __init__(self, fences: Fences) -> None:
-        self.empty, self.zeros = fences.empty, fences.zeros
+        self.empty, self.zeros, self.full = fences.empty, fences.zeros, fences.full
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
@@ -183,11 +188,16 @@ def _one(spec: EdgeSpec, shape: tuple[int, int], at_end: bool, rng: np.random.Ge
     found = fenced(fences, lambda: edges(spec, field, *limits, out.array, 7, 1), fault)
     assert fault or np.array_equal(found, wanted), f"wrong edges: {shape}"
     assert out.untouched() and fences.untouched(), f"bytes beside an array were written to: {shape}"
-    fences = Fences(at_end)
-    field = Field(moved, outside, None if known is None else fences.copy(known))
-    found = fenced(fences, lambda: magnitudes(spec, field, 1), fault)
-    assert fault or np.array_equal(found, sizes), f"wrong magnitudes: {shape}"
-    assert fences.untouched(), f"bytes beside an array were written to: {shape}"
+    some = sample(spec, plain, shape[0] * shape[1] // 3, 1)
+    for measured, work in (
+        (sizes, lambda: magnitudes(spec, field, 1)),
+        (some, lambda: sample(spec, field, shape[0] * shape[1] // 3, 1)),
+    ):
+        fences = Fences(at_end)
+        field = Field(moved, outside, None if known is None else fences.copy(known))
+        found = fenced(fences, work, fault)
+        assert fault or np.array_equal(found, measured), f"wrong magnitudes: {shape}"
+        assert fences.untouched(), f"bytes beside an array were written to: {shape}"
 
 
 def main(first: int, step: int, how: str) -> None:

@@ -72,16 +72,34 @@ def edges(
     return out
 
 
-def magnitudes(spec: EdgeSpec, field: Field, threads: int | None, step: int = 1) -> np.ndarray:
-    """The gradient magnitudes of the rows 0, step, ... of a field; infinite where nothing is known."""
-    out = padded((-(-field.height // step), field.width), spec.magnitude_dtype)
+def magnitudes(spec: EdgeSpec, field: Field, threads: int | None) -> np.ndarray:
+    """The gradient magnitudes of a field, (H, W); infinite where nothing is known."""
+    out = padded((field.height, field.width), spec.magnitude_dtype)
     if out.size:
-        made = {"measured": out.ctypes.data, "measured_row": out.strides[0], "measured_step": step}
-        args, sources = field.arguments(**made)
-        tiles = _tiles(spec, current_target())
-        workers = _workers(field.height * field.width, threads)
-        pool.run(tiles.measure, args.ctypes.data, tiles.scratch, field.units, workers)
+        _measure(spec, field, out, threads)
     return out
+
+
+def sample(spec: EdgeSpec, field: Field, most: int, threads: int | None) -> np.ndarray:
+    """About ``most`` of the known magnitudes from all over the field, or all if there are fewer; one axis.
+
+    Which ones depends on the field's shape alone.
+    """
+    runs = field.width // canny_tile.SAMPLE_RUN
+    step = min(field.height * field.width // most, runs)
+    if step < 2:
+        sizes = magnitudes(spec, field, threads)
+        return sizes[np.isfinite(sizes)]
+    out = np.full((field.height, -(-runs // step) * canny_tile.SAMPLE_RUN), -1, spec.magnitude_dtype)
+    _measure(spec, field, out, threads, step)
+    return out[(out >= 0) & np.isfinite(out)]
+
+
+def _measure(spec: EdgeSpec, field: Field, out: np.ndarray, threads: int | None, step: int = 0) -> None:
+    args, sources = field.arguments(measured=out.ctypes.data, measured_row=out.strides[0], sample_step=step)
+    tiles = _tiles(spec, current_target())
+    workers = _workers(field.height * field.width, threads)
+    pool.run(tiles.sample if step else tiles.measure, args.ctypes.data, tiles.scratch, field.units, workers)
 
 
 def padded(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
@@ -162,6 +180,7 @@ class Tiles(NamedTuple):
 
     tile: int
     measure: int
+    sample: int
     scratch: int
     code: Code
 
@@ -178,7 +197,8 @@ class Whole(NamedTuple):
 @lru_cache(maxsize=64)
 def _tiles(spec: EdgeSpec, target: Target) -> Tiles:
     code = build(spec, lambda: canny_tile.emit(spec, target), target)
-    return Tiles(code.address("tile"), code.address("measure"), Layout(spec).size, code)
+    tile, measure, sample = (code.address(name) for name in ("tile", "measure", "sample"))
+    return Tiles(tile, measure, sample, Layout(spec).size, code)
 
 
 @lru_cache(maxsize=8)

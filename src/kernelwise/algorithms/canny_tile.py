@@ -22,6 +22,8 @@ from .canny_spec import BAND, BLOCK, MARGIN, PANEL, RING, EdgeSpec, Layout
 from .hysteresis import PAD_WORDS, WORD, WORD_BITS
 from .numbers import TYPES
 
+SAMPLE_RUN = 32  # columns
+SCATTER = 0x9E3779B1  # 2^32 / golden ratio: its multiples fall evenly
 FIELDS = (
     *("height", "width", "panels"),
     # a list of the first pixels of all channels (or of gy and gx), and bytes from row to row
@@ -34,13 +36,13 @@ FIELDS = (
     *("low", "high"),
     # the planes of the whole image: row 0, and bytes from row to row
     *("candidates", "strong", "pitch"),
-    # where magnitudes go that are asked for themselves, those of every step-th row, in padded rows
-    *("measured", "measured_row", "measured_step"),
+    # where magnitudes go that are asked for themselves: all, in padded rows, or those of a sample
+    *("measured", "measured_row", "sample_step"),
 )
 
 
 def emit(spec: EdgeSpec, target: Target) -> Module:
-    """A module with ``void tile(ptr args, ptr scratch, i64 unit)`` and ``void measure(...)``; args are FIELDS."""
+    """A module with the routines ``tile``, ``measure`` and ``sample``; args are FIELDS."""
     module = Module(target)
     canny_gradient.emit(module, spec)
     canny_suppress.emit(module, spec)
@@ -52,6 +54,7 @@ def emit(spec: EdgeSpec, target: Target) -> Module:
     _emit_finish(module, spec)
     _emit_tile(module, spec)
     _emit_measure(module, spec)
+    _emit_sample(module, spec)
     return module
 
 
@@ -82,8 +85,7 @@ def _emit_tile(module: Module, spec: EdgeSpec) -> None:
     args, scratch, unit = fn.args
     place = Layout(spec)
     tile = Tile(fn, Record(fn, args, FIELDS), unit, spec)
-    ring = scratch + place.magnitudes + (fn.index(MARGIN) - tile.c0) * spec.magnitude.bytes
-    turns = scratch + place.turns + (fn.index(MARGIN // 8) - tile.c0 // 8) * spec.turn_bits
+    ring, turns = _scratch_rows(fn, scratch, place, tile, spec)
     top = tile.y0 - 1
     with fn.loop(top, tile.y1 + 1, BLOCK) as y:
         with fn.loop(0, BLOCK) as r:
@@ -97,22 +99,49 @@ def _emit_tile(module: Module, spec: EdgeSpec) -> None:
 
 
 def _emit_measure(module: Module, spec: EdgeSpec) -> None:
-    """Magnitudes alone, into a padded array; rows that nobody asked for go to scratch memory."""
+    """Magnitudes alone, into a padded array; the rows of a unit that lie below the image go to scratch memory."""
     fn = module.function("measure", [("args", PTR), ("scratch", PTR), ("unit", I64)])
     args, scratch, unit = fn.args
     field, place = Record(fn, args, FIELDS), Layout(spec)
     tile = Tile(fn, field, unit, spec)
-    spare = scratch + place.magnitudes + (fn.index(MARGIN) - tile.c0) * spec.magnitude.bytes
-    turns = scratch + place.turns + (fn.index(MARGIN // 8) - tile.c0 // 8) * spec.turn_bits
-    stop = (tile.c0 + PANEL).minimum(tile.stop)
+    spare, turns = _scratch_rows(fn, scratch, place, tile, spec)
     with fn.loop(tile.y0, tile.y1, BLOCK) as y:
         with fn.loop(0, BLOCK) as r:
-            row, step = y + r, field.integer("measured_step")
-            wanted = (row < tile.y1) & (row % step).equals(0)
-            line = field.address("measured") + row // step * field.integer("measured_row")
-            fn.store(fn.select(wanted, line, spare), scratch + place.magnitude_rows + r * 8)
+            row = field.address("measured") + (y + r) * field.integer("measured_row")
+            fn.store(fn.select(y + r < tile.y1, row, spare), scratch + place.magnitude_rows + r * 8)
             fn.store(turns, scratch + place.turn_rows + r * 8)
-        fn.call("block", VOID, [args, scratch, y, fn.index(-1), tile.c0, stop])
+        fn.call("block", VOID, [args, scratch, y, fn.index(-1), tile.c0, (tile.c0 + PANEL).minimum(tile.stop)])
+
+
+def _emit_sample(module: Module, spec: EdgeSpec) -> None:
+    """Of every ``sample_step`` runs of SAMPLE_RUN columns in a row, the magnitudes of one, side by side.
+
+    In each row it begins elsewhere, so that lines of any direction get their share.
+    """
+    fn = module.function("sample", [("args", PTR), ("scratch", PTR), ("unit", I64)])
+    args, scratch, unit = fn.args
+    field, place = Record(fn, args, FIELDS), Layout(spec)
+    tile, step = Tile(fn, field, unit, spec), field.integer("sample_step")
+    spare, turns = _scratch_rows(fn, scratch, place, tile, spec)
+    run = spec.magnitude.of(SAMPLE_RUN)
+    first, stop = tile.c0 // SAMPLE_RUN, tile.c1 // SAMPLE_RUN
+    with fn.loop(tile.y0, tile.y1, BLOCK) as y:
+        with fn.loop(0, BLOCK) as r:
+            fn.store(spare + r * place.magnitude_pitch, scratch + place.magnitude_rows + r * 8)
+            fn.store(turns, scratch + place.turn_rows + r * 8)
+        fn.call("block", VOID, [args, scratch, y, fn.index(-1), tile.c0, (tile.c0 + PANEL).minimum(tile.stop)])
+        with fn.loop(0, BLOCK) as r, fn.loop(y + r, (y + r + 1).minimum(tile.y1)) as row:
+            begin = ((row * SCATTER) & 0xFFFFFFFF) // (1 << 16) % step
+            line = field.address("measured") + row * field.integer("measured_row")
+            with fn.loop(first + (begin + step - first % step) % step, stop, step) as k:
+                values = fn.load(run, spare + r * place.magnitude_pitch + k * run.bytes)
+                fn.store(values, line + (k - begin) // step * run.bytes)
+
+
+def _scratch_rows(fn: Function, scratch: Value, place: Layout, tile: Tile, spec: EdgeSpec) -> tuple[Value, Value]:
+    """Where column 0 of the first row of magnitudes, and of directions, would be in scratch memory."""
+    magnitudes = scratch + place.magnitudes + (fn.index(MARGIN) - tile.c0) * spec.magnitude.bytes
+    return magnitudes, scratch + place.turns + (fn.index(MARGIN // 8) - tile.c0 // 8) * spec.turn_bits
 
 
 # ---------------------------------------------------------------- gradients

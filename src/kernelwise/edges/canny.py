@@ -32,7 +32,10 @@ LARGER = {
 OPERATORS = (*TAPS, *LARGER)
 ROUNDINGS = 32  # in a gradient, in units of the last place of the largest pixel: more than there can be
 LARGEST_OPENCV = 32767.0  # OpenCV's largest threshold with the L2 norm
-APERTURE_7_SCALE = 16  # OpenCV divides gradients of aperture 7, and the thresholds, by this
+APERTURE_7_BITS = 4  # OpenCV divides gradients of aperture 7, and the thresholds, by 2 to this power
+
+
+NOTHING = thresholds.Source(lambda most: np.zeros(0), lambda: np.zeros(0), float)
 
 
 class Slopes(NamedTuple):
@@ -81,8 +84,8 @@ def canny(
         ("fraction", f)   what the fraction f of the pixels exceeds; low: 0.4 of high
         a callable        gets the magnitudes (one axis, floats) and returns (low, high), or one threshold
 
-        ``low="auto"`` follows the rule of `high`: its low threshold, or 0.4 of the only one. "auto" and "otsu" look at
-        a grid of 2**18 to 2**20 pixels in larger pictures.
+        ``low="auto"`` follows the rule of `high`: its low threshold, or 0.4 of the only one. Of pictures of more
+        than 2**18 pixels, "auto" and "otsu" look at a sample of 2**17 or more from all over them.
     operator : "sobel", "scharr", "prewitt", "central" or "farid".
     norm : "l2", the Euclidean length of the gradient, or "l1", |gy| + |gx|.
     aperture : side of Sobel's kernels, 3, 5 or 7.
@@ -120,25 +123,25 @@ def canny(
         return _as_opencv(planes, low, high, slopes, operator, aperture, sigma, mask, border, threads)
     picture = preparation.prepare(planes, known)
     if 0 in picture.shape or (picture.known is not None and not picture.known.any()):
-        thresholds.levels(0 if callable(low) else low, 0 if callable(high) else high, _nothing, _nothing, (0, 0))
+        thresholds.levels(*_unasked(low, high), NOTHING)
         return np.zeros(picture.shape, np.bool_)
     spec, field = _field(preparation.smoothed(picture, sigma, border, threads), slopes, border, threads)
-    sizes = partial(_magnitudes, spec, field, picture.exponent, threads)  # of a step
+    sizes = partial(_magnitudes, spec, field, threads)
     least = partial(_rounding, picture, slopes)
-    limits = thresholds.levels(low, high, sizes, picture.pixels, picture.shape, least)
-    low, high = (np.ldexp(limit, -picture.exponent) for limit in limits)
+    low, high = thresholds.levels(low, high, thresholds.Source(sizes, picture.pixels, least, picture.exponent))
     return passes.edges(spec, field, low, high, np.empty(picture.shape, np.bool_), 1, threads)
 
 
-def _nothing(step: int = 1) -> NDArray[Any]:
-    return np.zeros((0, 0))
+def _unasked(low: Any, high: Any) -> tuple[Any, Any]:
+    """Thresholds to be checked where there is no magnitude to ask a callable about."""
+    return 0 if callable(low) else low, 0 if callable(high) else high
 
 
 def _rounding(picture: Picture, slopes: Slopes) -> float:
-    """A magnitude that rounding alone does not reach, in the caller's units."""
+    """A magnitude that rounding alone does not reach."""
     gain = 4.0 * sum(slopes.smooth) if slopes.kernels is None else float(np.abs(slopes.kernels[0]).sum())
     peak = max(-float(picture.planes.min()), float(picture.planes.max()))
-    return float(np.ldexp(ROUNDINGS * float(np.finfo(picture.work).eps) * gain * peak, picture.exponent))
+    return ROUNDINGS * float(np.finfo(picture.work).eps) * gain * peak
 
 
 def _slopes(operator: Any, norm: Any, aperture: Any, border: Any) -> Slopes:
@@ -233,12 +236,12 @@ def _size(gy: NDArray[Any], gx: NDArray[Any], norm: str) -> NDArray[Any]:
     return np.abs(gy) + np.abs(gx) if norm == "l1" else gy * gy + gx * gx
 
 
-def _magnitudes(spec: EdgeSpec, field: passes.Field, exponent: int, threads: int | None, step: int = 1) -> NDArray[Any]:
-    """The magnitudes of every step-th row and column in the caller's units, infinite where nothing is known."""
-    sizes = passes.magnitudes(spec, field, threads, step)[:, ::step]
+def _magnitudes(spec: EdgeSpec, field: passes.Field, threads: int | None, most: int) -> NDArray[Any]:
+    """Known magnitudes, one axis; about ``most`` of them, all if that is 0."""
+    sizes = passes.sample(spec, field, most or field.height * field.width, threads)
     if spec.exact:
         return np.sqrt(sizes, dtype=np.float64) if spec.norm == "l2" else sizes.astype(np.float64)
-    return np.ldexp(sizes.astype(np.float64), exponent) if exponent else sizes
+    return sizes
 
 
 # ---------------------------------------------------------------- as OpenCV does it
@@ -260,37 +263,33 @@ def _as_opencv(
     _check_opencv(planes, operator, sigma, mask, border)
     out = np.empty(planes.shape[1:], np.uint8)
     if out.size == 0:
-        thresholds.levels(
-            0 if callable(low) else low, 0 if callable(high) else high, _nothing, _nothing, (0, 0), ordered=False
-        )
+        thresholds.levels(*_unasked(low, high), NOTHING, ordered=False)
         return out
     work = Number("i2")
-    scale = APERTURE_7_SCALE if aperture == 7 else 1
     planes = _neighbours_side_by_side(planes)
     if slopes.kernels is None and len(planes) <= MOST_CHANNELS:
         spec = _spec(work, slopes, Number("u1"), len(planes))
         field = passes.Field(list(planes), _outside(planes, "edge"))
     else:
-        parts = _gradients(planes, slopes, "edge", np.dtype(np.int16 if scale == 1 else np.int32), threads)
-        if scale > 1:
-            parts = [(_divided(gy, scale), _divided(gx, scale)) for gy, gx in parts]
+        parts = _gradients(planes, slopes, "edge", np.dtype(np.int32 if aperture == 7 else np.int16), threads)
+        if aperture == 7:
+            parts = [(_divided(gy), _divided(gx)) for gy, gx in parts]
         spec = _spec(work, slopes, work, 1, given=True)
         field = passes.Field(_steepest(parts, slopes.norm))
 
-    def sizes(step: int) -> NDArray[Any]:
-        return _magnitudes(spec, field, 0, threads, step) * scale
-
-    limits = thresholds.levels(low, high, sizes, planes.ravel, out.shape, ordered=False)
-    low, high = sorted(limit / scale for limit in limits)
+    sizes = partial(_magnitudes, spec, field, threads)
+    bits = APERTURE_7_BITS if aperture == 7 else 0
+    source = thresholds.Source(sizes, lambda: planes.ravel() / 2**bits, float, bits)
+    low, high = sorted(thresholds.levels(low, high, source, ordered=False))
     if slopes.norm == "l2":
         low, high = (limit * abs(limit) for limit in (min(low, LARGEST_OPENCV), min(high, LARGEST_OPENCV)))
     return passes.edges(spec, field, low, high, out, 255, threads)
 
 
-def _divided(values: NDArray[Any], scale: int) -> NDArray[np.int16]:
-    """Whole numbers, rounded half to even, in padded rows."""
+def _divided(values: NDArray[Any]) -> NDArray[np.int16]:
+    """As OpenCV divides gradients of aperture 7: rounded half to even. In padded rows."""
     out = passes.padded(values.shape, np.dtype(np.int16))
-    out[...] = np.rint(values / scale)
+    out[...] = np.rint(values / 2**APERTURE_7_BITS)
     return out
 
 

@@ -36,9 +36,8 @@ class Picture:
         return self.planes.shape[1], self.planes.shape[2]
 
     def pixels(self) -> NDArray[Any]:
-        """The known values, on one axis, as the caller has them."""
-        values = self.planes if self.known is None else self.planes[:, self.known]
-        return np.ldexp(values.astype(np.float64), self.exponent).ravel()
+        """The known values, on one axis."""
+        return self.planes.ravel() if self.known is None else self.planes[:, self.known].ravel()
 
 
 def channels(x: Any, channel_axis: Any) -> NDArray[Any]:

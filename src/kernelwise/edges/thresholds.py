@@ -12,64 +12,41 @@ from numpy.typing import NDArray
 
 from ..errors import ArgumentError, ArgumentTypeError
 
-Magnitudes = Callable[[int], NDArray[Any]]  # those of every n-th row and column
-Pixels = Callable[[], NDArray[Any]]
 LOW_SHARE = 0.4  # of the high threshold; Canny 1986, section VII: a ratio of two or three to one
 OTSU_LOW_SHARE = 0.5
 MEDIAN_SHARES = 2 / 3, 4 / 3  # of the median pixel, a rule of thumb
 NOISE_FACTOR = math.sqrt(math.log(1000) / math.log(2))  # of the median magnitude; see `automatic`
-SAMPLE = 1 << 18  # magnitudes that "auto" and "otsu" look at, on a grid
+SAMPLE = 1 << 17  # magnitudes that "auto" and "otsu" look at
 BINS = 1 << 13
 RULES = ("auto", "otsu", "median")
 ALLOWED = "a number, 'auto', 'otsu', 'median', ('fraction', f) or a callable"
 
 
 class Source(NamedTuple):
-    """What rules look at."""
+    """What rules look at; asked when it is needed. Values times 2**exponent are in the caller's units."""
 
-    magnitudes: Magnitudes
-    pixels: Pixels
-    shape: tuple[int, ...]
-    least: Callable[[], float]
-
-    def sample(self) -> NDArray[Any]:
-        """Known magnitudes, one axis; on a grid where there are many."""
-        grid = self.magnitudes(max(1, math.isqrt(math.prod(self.shape) // SAMPLE)))
-        return grid[np.isfinite(grid)]
-
-    def all(self) -> NDArray[Any]:
-        """All known magnitudes, one axis."""
-        sizes = self.magnitudes(1)
-        return sizes[np.isfinite(sizes)]
+    magnitudes: Callable[[int], NDArray[Any]]  # about so many of the known magnitudes, all for 0; one axis
+    pixels: Callable[[], NDArray[Any]]  # the known pixel values
+    least: Callable[[], float]  # what "auto" and "otsu" must not go below
+    exponent: int = 0
 
 
-def levels(
-    low: Any,
-    high: Any,
-    magnitudes: Magnitudes,
-    pixels: Pixels,
-    shape: tuple[int, ...],
-    least: Callable[[], float] = float,
-    ordered: bool = True,
-) -> tuple[float, float]:
-    """The thresholds that ``low`` and ``high`` stand for.
+def levels(low: Any, high: Any, source: Source, ordered: bool = True) -> tuple[float, float]:
+    """The thresholds that ``low`` and ``high`` stand for, in the units of the source.
 
-    ``magnitudes`` gives those of the picture of that shape, infinite where nothing is known, ``pixels`` the known
-    pixel values, ``least`` what "auto" and "otsu" must not go below; they are called if they are needed. With
-    ``ordered``, a number for low above one for high is an error. Raises ArgumentError, ArgumentTypeError.
+    With ``ordered``, a number for low above one for high is an error. Raises ArgumentError, ArgumentTypeError.
     """
-    source = Source(magnitudes, pixels, shape, least)
     for name, given in (("low", low), ("high", high)):
         _check(name, given)
+    numbers = _is_number(low) and _is_number(high)
+    if numbers and ordered and low > high:
+        raise ArgumentError(f"`low` must not be larger than `high` (got {low!r} and {high!r})")
     lower, upper = _pair("high", high, source)
     if not (isinstance(low, str) and low == "auto"):
         own, single = _pair("low", low, source)
         lower = single if own is None else own
     elif lower is None:
         lower = LOW_SHARE * upper
-    numbers = _is_number(low) and _is_number(high)
-    if lower > upper and numbers and ordered:
-        raise ArgumentError(f"`low` must not be larger than `high` (got {low!r} and {high!r})")
     if numbers:
         return lower, upper
     return (lower, max(lower, upper)) if _is_number(low) else (min(lower, upper), upper)
@@ -97,19 +74,26 @@ def _check(name: str, given: Any) -> None:
 def _pair(name: str, rule: Any, source: Source) -> tuple[float | None, float]:
     """(low, high) by one rule; (None, threshold) where it gives only one."""
     if _is_number(rule):
-        return None, float(rule)
+        return None, _scaled(float(rule), -source.exponent)
     if rule == "median":
         known = source.pixels()
         middle = float(np.median(known)) if known.size else 0.0
         return MEDIAN_SHARES[0] * middle, MEDIAN_SHARES[1] * middle
     if rule in ("auto", "otsu"):
-        lower, upper = (automatic if rule == "auto" else otsu)(source.sample())
+        lower, upper = (automatic if rule == "auto" else otsu)(source.magnitudes(SAMPLE))
         least = source.least()
         return max(lower, least), max(upper, least)
-    known = source.all()
+    known = source.magnitudes(0)
     if isinstance(rule, tuple):
         return None, exceeded_by(known, float(rule[1]))
-    return _asked(name, rule(known))
+    exact = np.ldexp(known.astype(np.float64), source.exponent) if source.exponent else known
+    asked, upper = _asked(name, rule(exact))
+    return None if asked is None else _scaled(asked, -source.exponent), _scaled(upper, -source.exponent)
+
+
+def _scaled(number: float, exponent: int) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(number, exponent))
 
 
 def _asked(name: str, answer: Any) -> tuple[float | None, float]:
