@@ -11,7 +11,7 @@ import ctypes
 import faulthandler
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -188,14 +188,14 @@ def _one(spec: EdgeSpec, shape: tuple[int, int], at_end: bool, rng: np.random.Ge
     found = fenced(fences, lambda: edges(spec, field, *limits, out.array, 7, 1), fault)
     assert fault or np.array_equal(found, wanted), f"wrong edges: {shape}"
     assert out.untouched() and fences.untouched(), f"bytes beside an array were written to: {shape}"
-    some = sample(spec, plain, shape[0] * shape[1] // 3, 1)
+    most = max(1, shape[0] * shape[1] // 3)
     for measured, work in (
-        (sizes, lambda: magnitudes(spec, field, 1)),
-        (some, lambda: sample(spec, field, shape[0] * shape[1] // 3, 1)),
+        (sizes, lambda field: magnitudes(spec, field, 1)),
+        (sample(spec, plain, most, 1), lambda field: sample(spec, field, most, 1)),
     ):
         fences = Fences(at_end)
         field = Field(moved, outside, None if known is None else fences.copy(known))
-        found = fenced(fences, work, fault)
+        found = fenced(fences, partial(work, field), fault)
         assert fault or np.array_equal(found, measured), f"wrong magnitudes: {shape}"
         assert fences.untouched(), f"bytes beside an array were written to: {shape}"
 
