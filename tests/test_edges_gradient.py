@@ -1,6 +1,7 @@
 """Gradients equal their definition: every operator, dtype, border, number of axes and layout in memory."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -225,6 +226,22 @@ def test_the_bits_do_not_depend_on_the_threads(operator: str, rng: np.random.Gen
             many = kw.edges.gradient(x, operator, above=0.5, threads=threads)
             for name in ("gy", "gx", "magnitude", "direction", "mask"):
                 assert getattr(one, name).tobytes() == getattr(many, name).tobytes(), (name, threads)
+
+
+def test_many_callers_at_once(rng: np.random.Generator) -> None:
+    """A pass is kept from call to call, but nothing in it belongs to one call."""
+    images = [image(rng, (60, 90), "f4") for _ in range(8)]
+    wanted = [kw.edges.gradient(x, above=0.5) for x in images]
+
+    def call(number: int) -> bool:
+        k = number % len(images)
+        strided = np.empty((60, 90 + number % 20), "f4")[:, :90]
+        strided[...] = images[k]
+        found = kw.edges.gradient(strided, above=0.5)
+        return all(np.array_equal(getattr(found, n), getattr(wanted[k], n)) for n in ("gy", "magnitude", "mask"))
+
+    with ThreadPoolExecutor(4) as callers:
+        assert all(callers.map(call, range(400)))
 
 
 def test_large_results_that_go_past_the_caches(rng: np.random.Generator) -> None:

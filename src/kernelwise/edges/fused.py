@@ -63,7 +63,7 @@ class Pass:
     wanted: tuple[Wanted, ...]  # the one with the smallest elements first
     proposal: Proposal
     target: Target
-    _ready: dict[Any, Ready | None] = field(default_factory=dict)
+    _ready: dict[Any, Ready] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -116,14 +116,16 @@ class Pass:
         if not (x.flags.aligned and x.dtype.isnative):
             return None
         key = x.strides, self._lines_agree(outs)
-        if key not in self._ready:
+        if (ready := self._ready.get(key)) is None:
             plan = self.plan
             placed = place_directly(plan, x, outs[0])
-            total = sum(out.nbytes for out in outs) if key[1] else 0
+            if placed is None:
+                return None
+            ready = self._prepared(plan, placed, sum(out.nbytes for out in outs) if key[1] else 0)
             if len(self._ready) >= MOST_READY:
                 self._ready.clear()
-            self._ready[key] = None if placed is None else self._prepared(plan, placed, total)
-        return self._ready[key]
+            self._ready[key] = ready
+        return ready
 
     def _prepared(self, plan: Plan, placed: Placed, result_bytes: int) -> Ready:
         code, made = prepare(self.proposal, plan, placed, result_bytes)
