@@ -157,6 +157,25 @@ def test_a_slanting_edge_is_one_unbroken_line_of_the_pixels_next_to_it(angle: in
     assert groups == 1
 
 
+def test_interpolation_gives_thinner_edges_nearer_to_where_they_are_than_sectors_do() -> None:
+    """That is why it is the rule, but for OpenCV's setting."""
+    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    y, x = np.indices((128, 128)) - 63.3
+    for angle in np.arange(0.5, 180, 6):
+        normal = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        distance = x * normal[0] + y * normal[1]
+        step = correlate(np.clip(distance + 0.5, 0, 1), stencils.gaussian(1.0)) * 100 + 50
+        for opencv in (False, True):
+            edges = canny(np.rint(step).astype(np.uint8), 0, 60, 150, border="edge", opencv=opencv)[8:-8, 8:-8] != 0
+            length = 112 / max(map(abs, normal))
+            found[opencv].append((edges.sum() / length, np.square(distance[8:-8, 8:-8][edges]).mean()))
+    (pixels, error), (pixels_of_sectors, error_of_sectors) = (
+        np.mean(found[opencv], axis=0) for opencv in (False, True)
+    )
+    assert pixels < 0.98 * pixels_of_sectors
+    assert np.sqrt(error) < 0.98 * np.sqrt(error_of_sectors)
+
+
 def test_a_circle_is_one_ring() -> None:
     y, x = np.indices((120, 120)) - 59.3
     for radius in (8.0, 20.5, 47.0):
