@@ -9,6 +9,7 @@ A *stage* is a one-dimensional filter along a row ("across") or along a column (
     mirrored        x[c] * w[c], then (x[j] + x[k-1-j]) * w[j] for j = 0, 1, .. c - 1     (c = k // 2, w symmetric)
     antisymmetric   the same with x[j] - x[k-1-j]
     else            x[k-1] * w[k-1], then x[j] * w[j] for j = 0, 1, .. k - 2
+    mean            integers only, where the order does not matter: the sum of all, divided by a constant
 
 A *chain* is one stage, or two of different directions; what the first one leaves is converted to the result's type.
 Several chains over the same pixels are put together in the result's type: as their "sum", the sum of their "squares",
@@ -243,12 +244,21 @@ class Chains:
         return self.fn.splat(self.fn.load(self.spec.sums.type, place), self.lanes)
 
     def _unrolled_sum(self, stage: Stage, at: At) -> list[Value]:
+        if stage.divisor:
+            return self._mean(stage, at)
         start, turns = stage.order
         weight = self._weight(stage, start)
         totals = [value * weight for value in at(start)]
         for j in range(turns):
             totals = self._add(stage, at, j, totals)
         return totals
+
+    def _mean(self, stage: Stage, at: At) -> list[Value]:
+        totals = at(0)
+        for j in range(1, stage.taps):
+            totals = [total + value for total, value in zip(totals, at(j), strict=True)]
+        divisor = self.fn.constant(totals[0].type, stage.divisor).name
+        return [self.fn.emit(total.type, f"sdiv {total.typed}, {divisor}") for total in totals]
 
     def _looped_sum(self, stage: Stage, at: At) -> list[Value]:
         start, turns = stage.order

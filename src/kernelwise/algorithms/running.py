@@ -29,7 +29,7 @@ DOWN_FIELDS = (
 )
 ACROSS_FIELDS = (
     *("image", "result", "line_in", "line_out", "lines", "length", "channels", "divisor", "size", "lead"),
-    *("left_map", "right_map", "fill"),
+    *("left_map", "right_map", "fill", "copied"),
 )
 CHUNK = 128  # elements of a line that are done at a time
 DOUBLE = Number("f8")
@@ -97,13 +97,11 @@ def _emit_down(module: Module, spec: Running) -> None:
         enters, leaves = row(p + size - 1), row(p - 1)
         before, after = scratch + (p - 1) % 2 * pitch, scratch + p % 2 * pitch
         out = result + p * a.integer("row_out")
-        for wide in (SIDE_BY_SIDE, 1):
-            step = lanes * wide
-            stop = n // (lanes * SIDE_BY_SIDE) * (lanes * SIDE_BY_SIDE)
-            with fn.loop(*((0, stop) if wide > 1 else (stop, n)), step) as k:
-                x = k if wide > 1 else k.minimum(n - lanes)
+        whole = n // (lanes * SIDE_BY_SIDE) * (lanes * SIDE_BY_SIDE)
+        for wide, begin, stop in ((SIDE_BY_SIDE, fn.index(0), whole), (1, whole, n)):
+            with fn.loop(begin, stop, lanes * wide) as k:
                 for c in range(wide):
-                    column = x + c * lanes
+                    column = k.minimum(n - lanes * wide) + c * lanes
                     more = load(fn, enters + column * spec.image.bytes, lanes, spec.image, DOUBLE)
                     less = load(fn, leaves + column * spec.image.bytes, lanes, spec.image, DOUBLE)
                     total = fn.load(F64.of(lanes), before + column * 8) + (more - less)
@@ -119,10 +117,13 @@ def _keep(fn: Function, spec: Running, total: Value, sums: Value, out: Value, di
 # ---------------------------------------------------------------- across
 
 
-def across_scratch(spec: Running, channels: int, lanes: int) -> int:
-    """Pointers of five kinds, two staged chunks of pixels, one of results, the sums and a vector to spare."""
+def across_scratch(spec: Running, channels: int, lanes: int, copied: int) -> int:
+    """Pointers of five kinds, two staged chunks of pixels, one of results, the sums and a vector to spare, and copies
+    of all lines of a unit, ``copied`` bytes each, where the result takes the place of the image."""
     chunk = (CHUNK + lanes) * lanes
-    return 5 * 64 + chunk * (2 * spec.image.bytes + spec.result.bytes) + 8 * lanes * (channels + 1) + 64
+    return (
+        5 * 64 + chunk * (2 * spec.image.bytes + spec.result.bytes) + 8 * lanes * (channels + 1) + 64 + copied * lanes
+    )
 
 
 class _Places:
@@ -137,7 +138,11 @@ class _Places:
         self.leaving = self.entering + chunk * spec.image.bytes
         self.dense = self.leaving + chunk * spec.image.bytes
         self.spare = self.dense + chunk * spec.result.bytes
-        self.state = self.spare + 8 * lanes
+        self.state, self.vector = self.spare + 8 * lanes, 8 * lanes
+
+    def copies(self, channels: Value) -> Value:
+        """Lines that are overwritten while they are still needed."""
+        return self.state + channels * self.vector
 
 
 def _emit_across(module: Module, spec: Running) -> None:
@@ -146,10 +151,13 @@ def _emit_across(module: Module, spec: Running) -> None:
     args, scratch, unit = fn.args
     a, at, lanes = Record(fn, args, ACROSS_FIELDS), _Places(fn, spec, scratch), fn.target.lanes(8)
     channels, length, lead = a.integer("channels"), a.integer("length"), a.integer("lead")
-    ahead = (a.integer("size") - 1) * channels
+    ahead, copied = (a.integer("size") - 1) * channels, a.integer("copied")
     with fn.loop(0, lanes) as r:
         line = (unit * lanes + r).minimum(a.integer("lines") - 1) * 8
-        fn.store(a.address("image") + fn.load(I64, a.address("line_in") + line), at.lines + r * 8)
+        pixels, copy = a.address("image") + fn.load(I64, a.address("line_in") + line), at.copies(channels) + r * copied
+        with fn.when(copied > 0):
+            _copy(fn, spec.image.type, pixels, copy, length)
+        fn.store(fn.select(copied > 0, copy, pixels), at.lines + r * 8)
         fn.store(a.address("result") + fn.load(I64, a.address("line_out") + line), at.results + r * 8)
     _first_sums(fn, spec, a, at, channels)
     with fn.loop(0, length, CHUNK) as start:  # chunks begin at whole vectors, but for the first sums

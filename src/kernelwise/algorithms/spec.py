@@ -55,6 +55,7 @@ class Stage(NamedTuple):
     at: int  # of its first weight in the table
     shift: int = 0  # row of its first tap
     column: int = 0  # column of its first tap
+    divisor: int = 0  # not 0: a plain sum of the taps, divided by this; for integer sums
 
     @property
     def order(self) -> tuple[int, int]:

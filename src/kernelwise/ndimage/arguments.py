@@ -94,7 +94,8 @@ def result_array(output: Any, x: np.ndarray, complex_result: bool = False) -> np
     if output is None:
         if complex_result:
             return np.empty(x.shape, np.promote_types(x.dtype, np.complex64))
-        return np.empty(x.shape, x.dtype.name)
+        known = x.dtype.char in NUMBERS
+        return np.empty(x.shape, x.dtype.newbyteorder("=") if known else x.dtype.name)
     if isinstance(output, (type, np.dtype)):
         dtype = np.dtype(output)
         if complex_result and dtype.kind != "c":

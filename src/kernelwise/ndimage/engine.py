@@ -20,13 +20,13 @@ from ..jit.target import Target
 from ..plan import MOST_STAGED, WORKSPACE, Plan
 from ..problem import Axis, Kernel, Problem
 from . import definition
-from .passes import Pass, mirror_of, present
+from .passes import Key, Pass, mirror_of, present
 
 MOST_TAPS = 1 << 15  # on one axis
 MOST_RECOMPUTED = 9  # taps down the columns, where rows are filtered along first: then each is filtered for each block
 LARGEST_EXACT = 2**31  # what integer sums must stay below
+MOST_ADDED = 25  # pixels under a window that are added up one by one
 NANOSECONDS = (0.3, 0.03)  # for each output, and for each tap, in eight lanes: decides only how many threads take part
-Key = tuple[int, bytes, str, float, int]
 Chain = tuple[Pass, ...]
 
 
@@ -102,7 +102,14 @@ def holding(x: np.ndarray, fill: float) -> np.ndarray:
     return x if held else x.astype(np.float64)
 
 
+def exact_mean(image: np.dtype, result: np.dtype, size: int) -> bool:
+    """Whether integer sums divided by ``size`` are the mean that float64 would be converted to, and are quick."""
+    whole = image.kind in "iu" and result.kind in "iu" and result.itemsize <= 4 and np.can_cast(image, result)
+    return whole and size <= MOST_ADDED and size * _largest(image) < LARGEST_EXACT
+
+
 def _by_definition(x: np.ndarray, step: Pass, out: np.ndarray) -> np.ndarray:
+    assert not step.divisor, "a small window can always be planned"
     definition.assign(definition.correlate1d(x, step), out)
     return out
 
@@ -228,7 +235,8 @@ def _stages(
                 shift, beside = (0, column) if way == "across" else (row, 0)
             else:
                 shift, beside = row, column
-            stages.append(Stage(way, len(step.weights), mirror_of(step.weights), len(table), shift, beside))
+            taps, mirror = len(step.weights), mirror_of(step.weights)
+            stages.append(Stage(way, taps, mirror, len(table), shift, beside, step.divisor))
             table += step.weights.tolist()
         made.append(tuple(stages))
     return tuple(made), table
@@ -236,7 +244,9 @@ def _stages(
 
 def _sums(image: np.dtype, result: np.dtype, chains: Sequence[Sequence[Pass]], fill: float) -> np.dtype:
     """Integers where they wrap around exactly as converted float64 sums would; else float64."""
-    whole = [_whole_type(image, result)]
+    if chains[0][0].divisor:
+        most = max(len(step.weights) for chain in chains for step in chain) * _largest(image)
+        return np.dtype(f"i{max(2 if most < 2**15 else 4, image.itemsize, result.itemsize)}")
     for chain in chains:
         bound = _largest(image)
         for step in chain:
@@ -244,7 +254,7 @@ def _sums(image: np.dtype, result: np.dtype, chains: Sequence[Sequence[Pass]], f
             if bound >= LARGEST_EXACT:
                 return np.dtype(np.float64)
             bound = min(bound, _largest(result)) if result.kind in "iu" else bound
-    return whole[0]
+    return _whole_type(image, result)
 
 
 def _whole_type(image: np.dtype, result: np.dtype) -> np.dtype:

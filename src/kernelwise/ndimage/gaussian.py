@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,15 @@ def weights(sigma: Any, order: Any, truncate: float, radius: Any) -> np.ndarray:
         reach = radius
     if not isinstance(reach, numbers.Integral) or reach < 0:
         raise ArgumentError(f"`radius` must be an integer of at least 0 (got {reach!r})")
-    return _sampled(sigma, order, int(reach) if type(reach) is not bool else reach)[::-1]
+    plain = type(sigma) in (float, int) and type(order) is int and type(reach) is int
+    return (_remembered if plain else _sampled)(sigma, order, reach)[::-1]
+
+
+@lru_cache(maxsize=256, typed=True)
+def _remembered(sigma: float, order: int, reach: int) -> np.ndarray:
+    taps = _sampled(sigma, order, reach)
+    taps.flags.writeable = False
+    return taps
 
 
 def _sampled(sigma: Any, order: Any, reach: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+Key = tuple[int, bytes, str, float, int, int]
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -17,10 +18,11 @@ class Pass(NamedTuple):
     border: str
     cval: float
     start: int  # the pixel under tap 0 of output 0
+    divisor: int = 0  # of the mean of integers under a window; then all weights are 1
 
     @property
-    def key(self) -> tuple[int, bytes, str, float, int]:
-        return self.axis, self.weights.tobytes(), self.border, self.cval, self.start
+    def key(self) -> Key:
+        return self.axis, self.weights.tobytes(), self.border, self.cval, self.start, self.divisor
 
 
 def mirror_of(weights: np.ndarray) -> int:

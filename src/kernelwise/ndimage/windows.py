@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..algorithms import running
-from ..algorithms.numbers import Number
+from ..algorithms.numbers import LINE, Number
 from ..algorithms.routine import current_target
 from ..algorithms.running import ACROSS_FIELDS, DOWN_FIELDS, Running
 from ..algorithms.walk import MISSING
@@ -19,10 +19,12 @@ from ..jit import pool
 from ..jit.compile import Code, build
 from ..jit.target import Target
 from ..run import worth
-from .engine import holding
+from . import engine
+from .passes import Pass
 
 MOST_CHANNELS = 64  # between the pixels of a line; with more, lines are columns
 PANEL = 512  # columns that are done together
+LONGEST_COPIED = 1 << 16  # bytes of a line that is filtered in place
 MOST_LINES = 1 << 18  # that are listed at a time
 NANOSECONDS = 1.0  # for each output: decides only how many threads take part
 
@@ -37,30 +39,55 @@ class Window(NamedTuple):
     cval: float
 
 
+class Routines(NamedTuple):
+    """Machine code in memory, and where its two routines begin."""
+
+    code: Code
+    down: int
+    across: int
+
+
 def apply(x: np.ndarray, windows: Sequence[Window], out: np.ndarray) -> None:
     """The means under windows, one axis after the other, each converted to the dtype of ``out``."""
     if x.size == 0:
         return
+    if all(_added(x, window, out) for window in windows):
+        engine.apply(x, [_as_pass(window) for window in windows], out)
+        return
     plain = out.flags.c_contiguous and out.flags.aligned and out.dtype.isnative and not np.may_share_memory(x, out)
-    spare: list[np.ndarray] = []
+    home = out if plain else np.empty(out.shape, out.dtype.newbyteorder("="))
+    moves = [number == 0 or not _in_place(home, window) for number, window in enumerate(windows)]
+    spare = home if sum(moves) == 1 else np.empty_like(home)
     for number, window in enumerate(windows):
-        last = number == len(windows) - 1
-        if last and plain:
-            target = out
-        elif number < 2:
-            target = np.empty(out.shape, out.dtype.newbyteorder("="))
-            spare.append(target)
-        else:
-            target = spare[number % 2]
+        if moves[number]:
+            target = spare if sum(moves[number + 1 :]) % 2 else home
         _slide(x, window, target)
         x = target
     if not plain:
         out[...] = x
 
 
+def _in_place(x: np.ndarray, window: Window) -> bool:
+    """Whether the result can take the place of the image: lines are copied, which are to stay in the cache."""
+    fill = window.cval if window.border == "constant" else 0.0
+    line = math.prod(x.shape[window.axis :]) * x.itemsize
+    across = math.prod(x.shape[window.axis + 1 :]) <= MOST_CHANNELS
+    return across and line <= LONGEST_COPIED and engine.holding(x[..., :0], fill).dtype == x.dtype
+
+
+def _added(x: np.ndarray, window: Window, out: np.ndarray) -> bool:
+    """Whether integers under the window are as well added up one by one, in generated code of several lanes."""
+    fill = window.cval if window.border == "constant" else 0.0
+    return engine.exact_mean(x.dtype, out.dtype, window.size) and engine.holding(x[..., :0], fill).dtype == x.dtype
+
+
+def _as_pass(window: Window) -> Pass:
+    return Pass(window.axis, np.ones(window.size), window.border, window.cval, window.start, window.size)
+
+
 def _slide(x: np.ndarray, window: Window, out: np.ndarray) -> None:
     """One window; ``out`` is a plain array."""
-    x = holding(x, window.cval if window.border == "constant" else 0.0)
+    x = engine.holding(x, window.cval if window.border == "constant" else 0.0)
     x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
     n, inner = x.shape[window.axis], math.prod(x.shape[window.axis + 1 :])
     exact = window.size & (window.size - 1) == 0
@@ -73,23 +100,22 @@ def _slide(x: np.ndarray, window: Window, out: np.ndarray) -> None:
 
 
 @lru_cache(maxsize=256)
-def _code(spec: Running, target: Target) -> Code:
-    return build(spec, lambda: running.emit(spec, target), target)
+def _code(spec: Running, target: Target) -> Routines:
+    code = build(spec, lambda: running.emit(spec, target), target)
+    return Routines(code, code.address("down"), code.address("across"))
 
 
 def _bits(number: float) -> int:
     return int(np.float64(number).view(np.int64))
 
 
-def _run(
-    code: Code, name: str, fields: tuple[str, ...], values: dict[str, int], scratch: int, units: int, size: int
-) -> None:
+def _run(routine: int, fields: tuple[str, ...], values: dict[str, int], scratch: int, units: int, size: int) -> None:
     args = np.array([values[field] for field in fields], np.int64)
-    pool.run(code.address(name), args.ctypes.data, scratch, units, worth(size * NANOSECONDS * 1e-9, None))
+    pool.run(routine, args.ctypes.data, scratch, units, worth(size * NANOSECONDS * 1e-9, None))
 
 
 def _down(
-    code: Code,
+    code: Routines,
     spec: Running,
     x: np.ndarray,
     window: Window,
@@ -114,11 +140,11 @@ def _down(
         "panels": panels, "outer_in": n * row_in, "outer_out": n * row_out, "row_out": row_out,
     }  # fmt: skip
     outer = x.size // (n * inner)
-    _run(code, "down", DOWN_FIELDS, values, running.down_scratch(panel), outer * panels, x.size)
+    _run(code.down, DOWN_FIELDS, values, running.down_scratch(panel), outer * panels, x.size)
 
 
 def _across(
-    code: Code,
+    code: Routines,
     spec: Running,
     x: np.ndarray,
     window: Window,
@@ -138,13 +164,14 @@ def _across(
         "length": length, "channels": inner, "lead": -window.start * inner, "left_map": maps[0].ctypes.data,
         "right_map": maps[1].ctypes.data, "fill": int.from_bytes(fill.tobytes().ljust(8, b"\0"), "little", signed=True),
     }  # fmt: skip
-    scratch = running.across_scratch(spec, inner, lanes)
+    values["copied"] = length * x.itemsize + LINE if common["image"] == common["result"] else 0
+    scratch = running.across_scratch(spec, inner, lanes, values["copied"])
     for first in range(0, count, MOST_LINES):
         lines = np.arange(first, min(count, first + MOST_LINES), dtype=np.int64) * length
         starts = lines * x.itemsize, lines * out.itemsize
         here = {"line_in": starts[0].ctypes.data, "line_out": starts[1].ctypes.data, "lines": len(lines)}
         units = -(-len(lines) // lanes)
-        _run(code, "across", ACROSS_FIELDS, values | here, scratch, units, len(lines) * length)
+        _run(code.across, ACROSS_FIELDS, values | here, scratch, units, len(lines) * length)
 
 
 def _elements(places: np.ndarray, inner: int) -> np.ndarray:
