@@ -35,11 +35,15 @@ class Band(NamedTuple):
             return np.full(self.problem.shape, self.problem.fill, native)
         taken = np.empty(self.problem.shape, native)
         for parts in itertools.product(*(_runs(places) for _, places in self.places)):
-            target: list[slice] = [slice(None)] * taken.ndim
-            pixels = piece
+            target, span = ([slice(None)] * taken.ndim for _ in range(2))
+            chosen = []
             for (axis, places), part in zip(self.places, parts, strict=True):
-                target[axis] = part
-                pixels = pick(pixels, axis, places[part])
+                inside = np.maximum(places[part], 0)
+                target[axis], span[axis] = part, slice(int(inside.min()), int(inside.max()) + 1)
+                chosen.append((axis, inside - inside.min()))
+            pixels = piece[tuple(span)]  # a view, so that what is picked along one axis is cut along the others
+            for axis, inside in chosen:
+                pixels = pick(pixels, axis, inside)
             taken[tuple(target)] = pixels
         for axis, places in self.places:
             outside = places == OUTSIDE

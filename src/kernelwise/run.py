@@ -28,6 +28,7 @@ from .plan import Plan, choose
 from .problem import Problem
 
 MOST_LISTED = 1 << 20  # rows or planes that a launch may list; larger images are done in bands
+TILED_BYTES = 2 << 20  # of a band that is transformed; its tiles and their spectra take memory too
 MOST_STARTS, WORTH_START = 64, 4096  # grids of so few outputs are put together rather than run so often
 MOST_BYTES = 56 << 20  # of a transform's spectra and all its workers together; where each needs much, fewer take part
 ROW_ALIGN = 64  # bytes; rows of the result that may be streamed begin alike
@@ -52,7 +53,8 @@ def run(plan: Plan, x: np.ndarray, out: np.ndarray, threads: int | None) -> np.n
         columns = layout(plan.problem).columns is not None  # their dilation is written into the code
         pulled = len(plan.problem.axes) - columns
         grid = _grid(plan)
-        for band in bands(plan.problem, kept=MOST_CHANNELS + 1, pulled=0 if grid else pulled, grid=grid):
+        how = {"budget": TILED_BYTES, "grid": grid} if grid else {"pulled": pulled}
+        for band in bands(plan.problem, kept=MOST_CHANNELS + 1, **how):
             out[band.where] = pieces.by_parts(band.problem, band.take(x), plan.parts, apply, count)
     return out
 
@@ -71,7 +73,7 @@ def _grid(plan: Plan) -> dict[int, int]:
         grid[places.rows] = of.step[0] * (2 - of.paired)
     if places.columns is not None:
         across = of.step[1] * (1 + of.paired)
-        grid[places.columns] = across // channels if across % channels == 0 else columns.out
+        grid[places.columns] = across // math.gcd(across, channels)
     else:
         grid |= {a: problem.shape[a] for a in places.channels}
     return grid

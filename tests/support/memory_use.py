@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import kernelwise as kw
+from kernelwise.algorithms.routine import routine
 
 MB = 1 << 20
 BESIDE = 64 * MB
@@ -32,6 +33,13 @@ def image(shape: tuple[int, ...], code: str) -> np.ndarray:
     return x
 
 
+def spotted(shape: tuple[int, ...]) -> np.ndarray:
+    x = image(shape, "f8")
+    x.reshape(-1)[:: x.size // 200] = np.nan
+    return x
+
+
+FOURIER = {"method": "fourier"}
 CALLS: dict[str, Call] = {
     "plain, direct": (lambda: image((4500, 4600), "f4"), DRAW.random((3, 3)), {}),
     "plain, table": (lambda: image((3000, 4000), "f8"), DRAW.random((11, 13)), {}),
@@ -102,6 +110,33 @@ CALLS: dict[str, Call] = {
     "whole, wide sums": (lambda: image((3000, 4000), "i8"), DRAW.integers(-99, 99, (3, 3)), {}),
     "whole, foreign": (lambda: image((3000, 4000), ">u8"), DRAW.integers(0, 99, (3, 3)), {}),
     "large kernel": (lambda: image((3300, 3300), "f8"), np.pad(DRAW.random((2, 2)), 300), {}),
+    "transform": (lambda: image((4500, 4600), "f4"), DRAW.random((61, 63)), FOURIER),
+    "transform, largest tiles": (lambda: image((3000, 4000), "f8"), DRAW.random((170, 180)), FOURIER),
+    "transform, eight threads": (lambda: image((3000, 4000), "f8"), DRAW.random((170, 180)), FOURIER | {"threads": 8}),
+    "transform, bytes": (lambda: image((10_000, 9000), "u1"), DRAW.random((61, 63)), FOURIER | {"dtype": "u1"}),
+    "transform, colour": (lambda: image((2500, 2500, 3), "f4"), DRAW.random((61, 63)), FOURIER | {"axes": (0, 1)}),
+    "transform, foreign": (lambda: image((3000, 4000), ">f8"), DRAW.random((61, 63)), FOURIER),
+    "transform, foreign, largest tiles": (lambda: image((3000, 4000), ">f8"), DRAW.random((170, 180)), FOURIER),
+    "transform, foreign, colour": (
+        lambda: image((2000, 2200, 3), ">f8"),
+        DRAW.random((99, 91)),
+        FOURIER | {"axes": (0, 1)},
+    ),
+    "transform, foreign, wide": (lambda: image((100, 120_000), ">f8"), DRAW.random((70, 180)), FOURIER),
+    "transform, foreign, wide, deep": (lambda: image((6, 5, 400_000), ">f8"), DRAW.random((5, 5, 30)), FOURIER),
+    "transform, foreign, deep": (lambda: image((120, 300, 400), ">f8"), DRAW.random((9, 13, 15)), FOURIER),
+    "transform, deep": (lambda: image((220, 230, 240), "f8"), DRAW.random((9, 13, 15)), FOURIER),
+    "transform, deep, eight threads": (
+        lambda: image((120, 300, 400), "f8"),
+        DRAW.random((40, 60, 60)),
+        FOURIER | {"threads": 8},
+    ),
+    "transform, a signal": (lambda: image((12_000_000,), "f8"), DRAW.random(60_000), FOURIER),
+    "transform, a foreign signal": (lambda: image((12_000_000,), ">f8"), DRAW.random(60_000), FOURIER),
+    "transform, many signals": (lambda: image((900_000, 13), "f8"), DRAW.random(40), FOURIER | {"mode": "full"}),
+    "transform, complex kernel": (lambda: image((3000, 4000), "f8"), DRAW.random((61, 63)) + 1j, FOURIER),
+    "transform, spots of NaN": (lambda: spotted((3000, 4000)), DRAW.random((61, 63)), FOURIER),
+    "transform, whole": (lambda: image((3000, 4000), "i2"), DRAW.integers(-9, 10, (61, 63)), FOURIER),
     "into itself": (lambda: image((3000, 4000), "f8"), DRAW.random((3, 3)), {"out": "x"}),
     "into every other": (lambda: image((3000, 4000), "f8"), DRAW.random((3, 3)), {"out": "every other"}),
 }
@@ -128,8 +163,11 @@ def measure(name: str) -> tuple[int, int]:
     kernel, options = np.asarray(kernel), {"threads": 2, **options}
     x = make()
     small = x[tuple(slice(0, min(n, 5 * k + 9)) for n, k in zip(x.shape, (1,) * x.ndim, strict=True))]
-    kw.correlate(np.array(small), kernel, **{n: v for n, v in options.items() if n not in ("out", "dilation", "axes")})
+    first = {n: v for n, v in options.items() if n not in ("out", "dilation", "axes", "method")}
+    kw.correlate(np.array(small), kernel, **first)
     out = options.pop("out", None)
+    for part in (made := kw.explain(x, kernel, **options)).parts:
+        routine(part.spec, made.target)  # compiled now
     if out == "every other":
         options["out"] = image((x.shape[0], 2 * x.shape[1]), "f8")[:, ::2]
     elif out == "x":
