@@ -113,7 +113,9 @@ class Bits:
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
         self.words = -(-width // WORD_BITS)
-        self.row_words = -(-self.words // PAD_WORDS) * PAD_WORDS + PAD_WORDS
+        # Whole vectors and zeros behind them; one word of zeros will do, and must, where rows are many and short.
+        wide = self.words >= PAD_WORDS
+        self.row_words = -(-self.words // PAD_WORDS) * PAD_WORDS + PAD_WORDS if wide else self.words + 1
         self.candidates, self.strong = (np.empty(self.size, np.int64) for _ in range(2))
         for plane in (self.candidates, self.strong):  # rows -1 and H; the tiles write the others
             plane[: PAD_WORDS + self.row_words] = 0

@@ -295,9 +295,12 @@ def _emit_finish(module: Module, spec: EdgeSpec) -> None:
     fn.call("settle", VOID, [bits.pointer, words, rows])
     last = c1.equals(field.integer("width"))
     copied = fn.select(last, field.integer("pitch") - (c0 >> 3), words * WORD)
+    narrow = field.integer("pitch") < 2 * PAD_WORDS * WORD  # rows that are no multiple of a vector
     for name in ("candidates", "strong"):
         with fn.loop(0, rows) as r:
             target = field.address(name) + (y0 + r) * field.integer("pitch") + (c0 >> 3)
             source = scratch + getattr(place, name) + r * place.bit_pitch
-            with fn.loop(0, copied, lanes * WORD) as k:
+            with fn.loop(0, fn.select(narrow, fn.index(0), copied), lanes * WORD) as k:
                 fn.store(fn.load(vector, source + k), target + k)
+            with fn.loop(0, fn.select(narrow, copied, 0), WORD) as k:
+                fn.store(fn.load(I64, source + k), target + k)
