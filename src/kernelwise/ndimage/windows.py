@@ -23,6 +23,7 @@ from . import engine
 from .passes import Pass
 
 MOST_CHANNELS = 64  # between the pixels of a line; with more, lines are columns
+MOST_REMEMBERED = 1 << 14  # elements beside a line whose places are kept for the next call
 PANEL = 512  # columns that are done together
 LONGEST_COPIED = 1 << 16  # bytes of a line that is filtered in place
 MOST_LINES = 1 << 18  # that are listed at a time
@@ -155,9 +156,8 @@ def _across(
 ) -> None:
     """Lines side by side, as many in a unit as a vector has lanes."""
     lanes = current_target().lanes(8)
-    left = np.arange(-window.start) + window.start
-    right = np.arange(window.size - 1 + window.start) + n
-    maps = [_elements(source_index(outside, n, window.border), inner) for outside in (left, right)]
+    reach = (window.size - 1) * inner
+    maps = (_remembered if reach <= MOST_REMEMBERED else _outside)(n, window.size, window.start, window.border, inner)
     fill = np.full(1, _fill(x, window), x.dtype)
     length, count = n * inner, x.size // (n * inner)
     values = common | {
@@ -174,8 +174,17 @@ def _across(
         _run(code.across, ACROSS_FIELDS, values | here, scratch, units, len(lines) * length)
 
 
+def _outside(n: int, size: int, start: int, border: str, inner: int) -> tuple[np.ndarray, np.ndarray]:
+    """The elements of a line, with channels between its pixels, that stand for those before it and behind it."""
+    left, right = np.arange(-start) + start, np.arange(size - 1 + start) + n
+    return _elements(source_index(left, n, border), inner), _elements(source_index(right, n, border), inner)
+
+
+_remembered = lru_cache(maxsize=64)(_outside)
+
+
 def _elements(places: np.ndarray, inner: int) -> np.ndarray:
-    """Places along an axis as elements of a line with channels between them; at least one entry."""
+    """At least one entry."""
     elements = places[:, None] * inner + np.arange(inner)
     elements[places == OUTSIDE] = OUTSIDE
     return np.append(elements.ravel(), 0)
