@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..algorithms.layer.launch import LayerProblem, code, launch, pack, pack_bias, plan, problem3
@@ -14,6 +12,8 @@ from ..jit import pool
 from ..problem import Axis
 from ..run import worth
 
+UNLIMITED = (-np.inf, np.inf)
+
 
 def correlate_channels(
     x: np.ndarray,
@@ -21,25 +21,36 @@ def correlate_channels(
     axes: tuple[Axis, ...],
     bias: np.ndarray | None = None,
     *,
-    floor: float = -math.inf,
+    groups: int = 1,
+    border: str = "constant",
+    limits: tuple[float, float] = UNLIMITED,
+    out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """y[n, o] = the larger of ``floor`` and x[n] correlated with weight[o] over channels and axes, plus bias[o].
+    """y[n, o] = x[n] correlated with weight[o] over the channels of its group and axes, plus bias[o], kept in limits.
 
-    x: (n, c, ...) and weight: (o, c, ...) with one to three axes, bias: (o,), all float32 or all float64; ``axes``:
-    the geometry of each; zeros stand around the images. Returns (n, o, ...). Sums of many products are taken in pieces
-    of a few hundred, in the arrays' dtype. Bits depend on neither threads nor batch.
+    x: (n, groups * c, ...) and weight: (groups * o, c, ...) with one to three axes, bias: (groups * o,), all float32 or
+    all float64; ``axes``: the geometry of each; ``border`` (with zeros for "constant") says what stands around the
+    images. ``out``: where the result goes, aligned; any strides. Returns (n, groups * o, ...). Sums of many products
+    are taken in pieces of a few hundred, in the arrays' dtype. What lies under a zero weight does not touch the result.
+    Bits depend on neither threads nor batch nor strides.
     """
-    out = np.empty((len(x), len(weight), *(axis.out for axis in axes)), x.dtype)
+    if out is None:
+        out = np.empty((len(x), len(weight), *(axis.out for axis in axes)), weight.dtype)
     if 0 in out.shape:
         return out
     if not (x.flags.aligned and x.dtype.isnative):
         x = np.require(x, x.dtype.newbyteorder("="), "A")
     target = current_target()
-    problem = LayerProblem(problem3(axes), 1, x.shape[1], len(weight), "constant", Number(x.dtype.str[1:]))
-    chosen = plan(problem, target, False, x.strides[-2] if _readable(x, axes) else 0)
+    number = Number(weight.dtype.str[1:])
+    problem = LayerProblem(
+        problem3(axes), groups, weight.shape[1], len(weight) // groups, border, number, not weight.all()
+    )
+    joined = out.strides[-1] == out.itemsize and (out.ndim == 3 or out.strides[-2] == out.shape[-1] * out.itemsize)
+    row_bytes = x.strides[-2] if _readable(x, axes) else 0
+    chosen = plan(problem, target, out.strides[1] == out.itemsize, row_bytes, joined)
     packed, shift = pack(chosen, weight), pack_bias(chosen, bias)
-    made = launch(chosen, len(x), _strides(x), _strides(out), floor)
+    made = launch(chosen, len(x), _strides(x), _strides(out), limits)
     args = made.args.copy()
     args[:4] = [array.ctypes.data for array in (x, out, packed, shift)]
     seconds = out.size * weight[0].size * NANOSECONDS["direct"][1] * 1e-9 * out.itemsize / 4

@@ -31,7 +31,7 @@ FIELDS = (
     *("column_first", "column_stop", "column_lead", "column_map", "origin"),
     # blocks of pixels
     *("row_group", "tiles", "tile_last", "pixel_step", "line_step"),
-    *("chunk", "floor", "zeros"),
+    *("chunk", "floor", "ceiling"),
     *("at_panel", "at_sums", "at_spare"),
 )
 
@@ -116,7 +116,8 @@ def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) 
         pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
         for v, weight in enumerate(vectors):
             k = q * w.spec.vectors + v
-            total[k] = fn.fma(weight, pixel, total[k])
+            added = fn.fma(weight, pixel, total[k])
+            total[k] = fn.select(weight.differs(0), added, total[k]) if w.spec.masked else added
 
 
 # ---------------------------------------------------------------- a block's results
@@ -128,7 +129,7 @@ def _emit_finish(w: Writer) -> None:
     fn = w.module.function("finish", args, internal=True)
     arguments, sums, bias, out, valid, spare = fn.args
     a = Record(fn, arguments, FIELDS)
-    floor = fn.splat(fn.load(w.scalar, a.at("floor")), w.lanes)
+    floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) for name in ("floor", "ceiling"))
     pixels = len(w.spec.pixels)
     channel, column = a.integer("result_channel"), a.integer("result_column")
     for v in range(w.spec.vectors):
@@ -137,12 +138,17 @@ def _emit_finish(w: Writer) -> None:
         for q in range(pixels):
             at = (q * w.spec.vectors + v) * w.vector.bytes
             value = fn.load(w.vector, sums + at, align=w.vector.bytes) + shift
-            values.append(fn.select(value < floor, floor, value))
+            value = fn.select(value < floor, floor, value)
+            values.append(fn.select(value > ceiling, ceiling, value))
         rest = valid - v * w.lanes
         if w.spec.channels_last:
             _store_pixels(w, fn, values, out + v * w.vector.bytes, column, rest)
         else:
-            _store_channels(w, fn, values, out + channel * (v * w.lanes), channel, rest, spare)
+            here, dense = out + channel * (v * w.lanes), column.equals(w.size)
+            with fn.when(dense):
+                _store_channels(w, fn, values, here, channel, rest, spare)
+            with fn.when(dense.equals(0)):
+                _store_apart(w, fn, values, here, channel, column, rest)
 
 
 def _store_pixels(w: Writer, fn: Function, values: list[Value], out: Value, column: Value, rest: Value) -> None:
@@ -156,6 +162,17 @@ def _store_pixels(w: Writer, fn: Function, values: list[Value], out: Value, colu
             fn.store(value, slot)
             with fn.loop(0, rest) as k:
                 fn.store(fn.load(w.scalar, slot + k * w.size), out + column * q + k * w.size)
+
+
+def _store_apart(
+    w: Writer, fn: Function, values: list[Value], out: Value, channel: Value, column: Value, rest: Value
+) -> None:
+    """Neither pixels nor channels side by side: one by one."""
+    slot = fn.stack(w.vector.bytes)
+    for q, value in enumerate(values):
+        fn.store(value, slot)
+        with fn.loop(0, rest.minimum(w.lanes)) as k:
+            fn.store(fn.load(w.scalar, slot + k * w.size), out + channel * k + column * q)
 
 
 def _store_channels(

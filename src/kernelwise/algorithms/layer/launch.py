@@ -38,6 +38,7 @@ class LayerProblem:
     outputs: int  # channels of the result, in a group
     border: str  # what stands outside the images
     number: Number
+    masked: bool = False  # some weights are zero
 
     @property
     def padded(self) -> bool:
@@ -64,8 +65,9 @@ def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
 
 
 @lru_cache(maxsize=1024)
-def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: int) -> LayerPlan:
-    """``row_bytes``: from one row of the image to the next where it can be read as it lies; 0 where it cannot."""
+def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: int, joined: bool = True) -> LayerPlan:
+    """``row_bytes``: from one row of the image to the next where it can be read as it lies; 0 where it cannot.
+    ``joined``: rows of the result follow each other without a gap."""
     planes, rows, columns = problem.axes
     size = problem.number.bytes
     copied = problem.padded or row_bytes == 0
@@ -73,7 +75,7 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     lanes = target.lanes(size)
     pitch = _up(width * size, lanes * size) + lanes * size if copied else row_bytes
     most = most_pixels(target)
-    group = min(most // columns.out, rows.out) if columns.out <= most // 2 and not channels_last else 1
+    group = min(most // columns.out, rows.out) if columns.out <= most // 2 and joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
     if group > 1:
         pixels = [
@@ -90,6 +92,7 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
         columns.dilation,
         point,
         channels_last,
+        problem.masked,
     )
     band = rows.out if group > 1 else _band(problem, pitch, copied)
     panel_rows = (band - 1) * rows.stride + rows.reach + 1
@@ -149,9 +152,13 @@ class LayerLaunch(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def launch(
-    plan: LayerPlan, images: int, image_strides: tuple[int, ...], result_strides: tuple[int, ...], floor: float
+    plan: LayerPlan,
+    images: int,
+    image_strides: tuple[int, ...],
+    result_strides: tuple[int, ...],
+    limits: tuple[float, float],
 ) -> LayerLaunch:
-    """Strides in bytes: batch, channel, plane, row, column."""
+    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
     problem = plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
@@ -179,7 +186,8 @@ def launch(
     tile = len(plan.spec.pixels)
     tiles, last = (1, 0) if plan.row_group > 1 else (-(-columns.out // tile), columns.out - tile)
     sheet.write(row_group=plan.row_group, tiles=tiles, tile_last=last, pixel_step=columns.stride * size)
-    sheet.write(chunk=max(1, CHAIN // taps), floor=_bits(floor, problem.number))
+    floor, ceiling = (_bits(limit, problem.number) for limit in limits)
+    sheet.write(chunk=max(1, CHAIN // taps), floor=floor, ceiling=ceiling)
     scratch = _scratch(plan, sheet)
     return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 

@@ -19,6 +19,7 @@ class LayerSpec:
     gap: int  # elements between them
     point: bool = False  # there is one tap in all
     channels_last: bool = False  # results have their channels side by side
+    masked: bool = False  # some weights are zero: what lies under them does not touch the sums
     algorithm: str = "layer"
 
 
