@@ -37,19 +37,25 @@ def allowed(plan: Plan, largest: float) -> float:
     """The error that no output of a transform may exceed, for an image (and fill) of no larger pixels.
 
     By the plan's own statement, for the largest pixel of all tiles. A complex kernel is two real ones, a complex pixel
-    two numbers; a result is rounded once more where it is narrower than the sums, and at the smallest numbers.
+    two numbers. A result is rounded once more where it is narrower than the sums, and at the smallest numbers. Sums of
+    integers are exact.
     """
     problem = plan.problem
+    if problem.sums.kind == "i":
+        return 0.0
     sums, spec = np.finfo(problem.sums), plan.parts[0].spec
     largest = max(largest, float(sums.smallest_normal))
     pixels = spec.size * math.prod(problem.kernel.shape[:-2])
     norm = float(np.linalg.norm(problem.weights))
     bound = proposal.ERROR * float(sums.eps) / 2 * norm * math.sqrt(pixels) * largest * len(plan.parts)
     bound += 4 * float(sums.smallest_subnormal)
-    if problem.result.char == "e":
+    if problem.result.kind in "iu":
+        return bound + 1.0
+    narrow = np.finfo(problem.result)
+    if narrow.eps > sums.eps:
         size = float(np.abs(problem.weights).sum()) * largest
-        bound += float(np.finfo(np.float16).eps) / 2 * size + float(np.finfo(np.float16).smallest_subnormal)
-    return bound + (1.0 if problem.result.kind in "iu" else 0.0)
+        bound += float(narrow.eps) / 2 * size + float(narrow.smallest_subnormal)
+    return bound
 
 
 def transformed(x: np.ndarray, k: np.ndarray, *, convolve: bool = False, **options: Any) -> np.ndarray:
