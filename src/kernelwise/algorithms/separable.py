@@ -24,6 +24,7 @@ NAME = "separable"
 ALIGN = 64
 MOST_TERMS = 2
 LONG = 11  # taps on one axis from which the compiler runs out of registers when left to itself
+WIDTH = 2048  # columns that are worked on at a time, about
 LONGEST = 160  # taps on one axis: they are written out
 
 # Taps on an axis, and how much slower each of them is than in a short kernel: the code outgrows what a core can keep of
@@ -52,7 +53,9 @@ def propose(request: Request) -> Proposal | str:
     spec = base_spec(request, NAME, "passes", rows, wide)
     spec = replace(spec, weights=join(factors), terms=len(factors))
     deep = planes * spec.slots / rows if planes > 1 else 0
-    work = sum(deep + tall * _slower(tall, DOWN) + across * _slower(across, _way(f[2])) for f in factors)
+    width = max(1, min(request.columns.out * request.channels, WIDTH))
+    wider = 1 + spec.span / width  # the rows between the two passes are longer than those of the result
+    work = sum((deep + tall * _slower(tall, DOWN)) * wider + across * _slower(across, _way(f[2])) for f in factors)
     loads = conversions(spec, planes * len(factors))
     return Proposal(spec, None, float(work), loads, f"a product of axes, {len(factors)} term{'s'[: len(factors) - 1]}")
 
