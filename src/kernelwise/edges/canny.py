@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..algorithms.routine import current_target
 from ..borders import source_index
 from ..correlation import check_threads, correlate
 from ..errors import ArgumentError, ArgumentTypeError
+from ..jit.target import Target
 from ..stencils.checks import real
 from . import preparation, thresholds
 from .preparation import Picture
@@ -169,20 +170,28 @@ def _field(picture: Picture, slopes: Slopes, border: str, threads: int | None) -
     if picture.known is not None:
         known = np.zeros((picture.shape[0], -(-picture.shape[1] // 64) * 64), np.uint8)
         known[:, : picture.shape[1]] = preparation.eroded(picture.known, slopes.radius)
-    spec = partial(_spec, Number(picture.work), slopes, masked=known is not None)
+    spec = partial(_spec, picture.work, slopes, masked=known is not None)
     planes = picture.planes
     if slopes.kernels is None and len(planes) <= MOST_CHANNELS:
         planes = _neighbours_side_by_side(planes)
-        return spec(Number(planes.dtype.str[1:]), len(planes)), passes.Field(
-            list(planes), _outside(planes, border), known
+        return spec(planes.dtype.str[1:], len(planes)), passes.Field(
+            list(planes), _outside(planes.shape[1:], border), known
         )
     parts = _gradients(planes.astype(picture.work, copy=False), slopes, border, np.dtype(picture.work), threads)
-    return spec(Number(picture.work), 1, given=True), passes.Field(_steepest(parts, slopes.norm), known=known)
+    return spec(picture.work, 1, given=True), passes.Field(_steepest(parts, slopes.norm), known=known)
 
 
-def _spec(work: Number, slopes: Slopes, stored: Number, channels: int, masked: bool = False, given: bool = False):  # type: ignore[no-untyped-def]
+def _spec(work: str, slopes: Slopes, stored: str, channels: int, masked: bool = False, given: bool = False) -> EdgeSpec:
     smooth = None if given else slopes.smooth
-    return EdgeSpec(stored, work, slopes.norm, smooth, channels, masked, lanes(work, current_target()))
+    return _specified(work, stored, slopes.norm, smooth, channels, masked, current_target())
+
+
+@lru_cache(maxsize=256)
+def _specified(
+    work: str, stored: str, norm: str, smooth: tuple[int, int] | None, channels: int, masked: bool, target: Target
+) -> EdgeSpec:
+    number = Number(work)
+    return EdgeSpec(Number(stored), number, norm, smooth, channels, masked, lanes(number, target))
 
 
 def _neighbours_side_by_side(planes: NDArray[Any]) -> NDArray[Any]:
@@ -190,9 +199,10 @@ def _neighbours_side_by_side(planes: NDArray[Any]) -> NDArray[Any]:
     return planes if planes.strides[2] == size or planes.shape[2] == 1 else np.ascontiguousarray(planes)
 
 
-def _outside(planes: NDArray[Any], border: str) -> tuple[int, int, int, int]:
+@lru_cache(maxsize=256)
+def _outside(shape: tuple[int, int], border: str) -> tuple[int, int, int, int]:
     """The rows that stand for -1 and H, and the columns for -1 and W."""
-    ends = [source_index(np.array([-1, n]), n, border) for n in planes.shape[1:]]
+    ends = [source_index(np.array([-1, n]), n, border) for n in shape]
     first, second, third, fourth = (int(place) for places in ends for place in places)
     return first, second, third, fourth
 
@@ -265,16 +275,15 @@ def _as_opencv(
     if out.size == 0:
         thresholds.levels(*_unasked(low, high), NOTHING, ordered=False)
         return out
-    work = Number("i2")
     planes = _neighbours_side_by_side(planes)
     if slopes.kernels is None and len(planes) <= MOST_CHANNELS:
-        spec = _spec(work, slopes, Number("u1"), len(planes))
-        field = passes.Field(list(planes), _outside(planes, "edge"))
+        spec = _spec("i2", slopes, "u1", len(planes))
+        field = passes.Field(list(planes), _outside(planes.shape[1:], "edge"))
     else:
         parts = _gradients(planes, slopes, "edge", np.dtype(np.int32 if aperture == 7 else np.int16), threads)
         if aperture == 7:
             parts = [(_divided(gy), _divided(gx)) for gy, gx in parts]
-        spec = _spec(work, slopes, work, 1, given=True)
+        spec = _spec("i2", slopes, "i2", 1, given=True)
         field = passes.Field(_steepest(parts, slopes.norm))
 
     sizes = partial(_magnitudes, spec, field, threads)
