@@ -32,9 +32,10 @@ def ratio(got: np.ndarray, x: np.ndarray, k: np.ndarray, what: object = "", **op
         limits = np.iinfo(got.dtype)
         wanted = np.clip(wanted, limits.min, limits.max)
     fill = options.get("fill", 0) if options.get("border") == "constant" else 0
-    error = np.abs(got.astype(wanted.dtype) - wanted).max(initial=0.0) / tiled.allowed(made, tiled.largest(x, fill))
-    assert error <= 1, f"{error:.3g} of the bound: {what or (x.dtype, x.shape, k.shape, options)}"  # not for NaN
-    return float(error)
+    error = float(np.abs(got.astype(wanted.dtype) - wanted).max(initial=0.0))
+    bound = tiled.allowed(made, tiled.largest(x, fill))
+    assert error <= bound, f"{error:.3g} of {bound:.3g}: {what or (x.dtype, x.shape, k.shape, options)}"  # not for NaN
+    return error / bound if bound else 0.0
 
 
 def check(x: np.ndarray, k: np.ndarray, **options: Any) -> float:
