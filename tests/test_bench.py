@@ -211,6 +211,13 @@ def test_the_door_takes_part_with_every_function_it_has() -> None:
     assert {row.name for row in canny.quick()} <= {row.name for row in canny.rows()}
 
 
+def test_photographs_that_are_not_installed_are_named_and_have_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = rivals.is_installed
+    monkeypatch.setattr(rivals, "is_installed", lambda module: module != "sklearn" and installed(module))
+    assert "china (sklearn)" in canny.missing()
+    assert not any("china" in row.name for row in canny.rows())
+
+
 def test_photographs_are_gray_and_in_the_size_asked_for() -> None:
     for name, module in canny.MODULES.items():
         if rivals.is_installed(module):

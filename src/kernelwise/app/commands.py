@@ -187,7 +187,7 @@ def generated(plan: Any, method: str) -> str:
     add_help_option=False,
 )
 def bench(context: typer.Context) -> None:
-    """Measure speed beside other libraries; --quick takes a minute, --full the whole; --help tells the rest."""
+    """Measure speed beside other libraries; --quick takes minutes, --full an hour; --help tells the rest."""
     from .bench import main
 
     raise typer.Exit(main(context.args) or 0)

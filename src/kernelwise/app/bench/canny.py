@@ -36,6 +36,11 @@ def rows(shapes: Sequence[tuple[int, int]] = SHAPES) -> list[Comparison]:
     return opencv + [_general(name, shapes[0]) for name in GENERAL if name in names]
 
 
+def missing() -> list[str]:
+    """The photographs of libraries that are not installed: their rows are left out."""
+    return [f"{name} ({module})" for name, module in MODULES.items() if not rivals.is_installed(module)]
+
+
 def quick() -> list[Comparison]:
     """All at 1080 x 1920, two photographs and the winding lines at 4096 x 4096."""
     larger = [_opencv(name, SHAPES[1]) for name in ("camera", *pictures.WINDING)]

@@ -57,6 +57,8 @@ def run(jobs: Sequence[Job], scripts: Sequence[str], pace: Pace, repeats: int) -
     found: dict[str, Any] = {"format": FORMAT, "machine": machine.describe(), "fma_peak": peak}
     found |= {"hopeless": pace.hopeless, "rows": []}
     missing = [name for name, version in found["machine"].items() if version == rivals.NOT_INSTALLED]
+    if canny.missing():
+        print(f"photographs that are not installed, and so left out: {', '.join(canny.missing())}")
     if missing:
         print(f"not installed, and so left out: {', '.join(missing)}")
     if jobs:
@@ -119,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Speed beside OpenCV, SciPy, scikit-image, PyTorch and NumPy, as ratios measured in one run.",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="a subset in about three minutes (the default)")
-    size.add_argument("--full", action="store_true", help="every kernel, type and size: 20 to 40 minutes")
+    size.add_argument("--quick", action="store_true", help="a subset in three to five minutes (the default)")
+    size.add_argument("--full", action="store_true", help="every kernel, type and size: about an hour")
     both = "1,2" if machine.available_cores() > 1 else "1"
     parser.add_argument(
         "--threads", type=_thread_counts, default=_thread_counts(both), help=f"thread counts (default {both})"
