@@ -73,7 +73,7 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     copied = problem.padded or row_bytes == 0
     width = (columns.out - 1) * columns.stride + columns.reach + 1
     lanes = target.lanes(size)
-    pitch = _up(width * size, lanes * size) + lanes * size if copied else row_bytes
+    pitch = up(width * size, lanes * size) + lanes * size if copied else row_bytes
     most = most_pixels(target)
     group = min(most // columns.out, rows.out) if columns.out <= most // 2 and joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
@@ -96,7 +96,7 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     )
     band = rows.out if group > 1 else _band(problem, pitch, copied)
     panel_rows = (band - 1) * rows.stride + rows.reach + 1
-    channel = _odd(planes.taps * panel_rows * pitch)
+    channel = odd(planes.taps * panel_rows * pitch)
     return LayerPlan(problem, spec, target, group, band, copied, pitch, channel)
 
 
@@ -110,12 +110,12 @@ def _band(problem: LayerProblem, pitch: int, copied: bool) -> int:
     return -(-rows.out // -(-rows.out // max(1, band)))
 
 
-def _odd(size: int) -> int:
+def odd(size: int) -> int:
     """At least so many bytes: an odd number of cache lines, so that channels do not share sets of the caches."""
     return (-(-size // ALIGN) | 1) * ALIGN
 
 
-def _up(value: int, step: int) -> int:
+def up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
@@ -186,13 +186,13 @@ def launch(
     tile = len(plan.spec.pixels)
     tiles, last = (1, 0) if plan.row_group > 1 else (-(-columns.out // tile), columns.out - tile)
     sheet.write(row_group=plan.row_group, tiles=tiles, tile_last=last, pixel_step=columns.stride * size)
-    floor, ceiling = (_bits(limit, problem.number) for limit in limits)
+    floor, ceiling = (bits(limit, problem.number) for limit in limits)
     sheet.write(chunk=max(1, CHAIN // taps), floor=floor, ceiling=ceiling)
     scratch = _scratch(plan, sheet)
     return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def _bits(value: float, number: Number) -> int:
+def bits(value: float, number: Number) -> int:
     return int.from_bytes(np.asarray(value, number.dtype).tobytes().ljust(8, b"\0"), "little", signed=True)
 
 
@@ -241,7 +241,7 @@ def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
         "at_spare": len(spec.pixels) * ALIGN,
         "at_panel": plan.problem.channels * plan.panel_channel if plan.panel else 0,
     }
-    ends = list(itertools.accumulate(_up(size, ALIGN) for size in sizes.values()))
+    ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
     sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
     return ends[-1] + ALIGN
 

@@ -1,0 +1,172 @@
+"""The code of Winograd's algorithm for layers: one unit of work, from pixels to results.
+
+A unit is a block of tiles of 4 x 4 outputs (a band of rows, a segment of columns, of one image or of several small
+ones) for some blocks of output channels. Three passes over it share the worker's memory, which stays in its
+second-level cache:
+
+    tiles       [position][block of channels][tile][lane]     what `winograd_tiles` makes of pixels
+    products    [position][block of outputs][tile][lanes]     for each of 36 positions a product of two matrices
+    results     [row][column][lane]                           of a row of tiles, turned and stored
+
+Nothing is exchanged between units, so results depend on no other than their own tile's pixels.
+"""
+
+from __future__ import annotations
+
+from ...jit.ir import Function, Module
+from ...jit.target import Target
+from ...jit.types import I64, PTR, VOID
+from ...jit.values import Record, Value
+from . import winograd_results, winograd_tiles, winograd_weights
+from .turn import emit_gather, emit_turn
+from .winograd import POSITIONS, WinogradSpec
+
+UNROLL = 4  # channels in a turn of the inner loop
+
+FIELDS = (
+    # the arrays
+    *("image", "result", "weights", "bias"),
+    # units: ((((together * groups + group) * planes + plane) * bands + band) * segments + segment) * parts + part
+    *("images", "together", "groups", "planes", "bands", "segments", "parts"),
+    *("band_tiles", "tile_rows", "segment_tiles", "tile_columns", "rows_out", "columns_out"),
+    *("image_batch", "image_group", "image_plane", "image_row", "image_column"),
+    *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
+    # channels: byte offsets from the first one of a group, the last one repeated until a vector is full
+    *("channel_offsets", "channel_blocks", "whole_blocks", "all_blocks", "block_counts", "chain"),
+    # rows of pixels
+    *("tap_planes", "plane_map", "row_map", "reading", "lead", "limit"),
+    *("column_first", "column_count", "column_offsets"),
+    # blocks of output channels
+    *("blocks", "part_blocks", "round_blocks", "outputs", "floor", "ceiling"),
+    *("weight_group", "weight_block", "weight_position"),
+    # the worker's memory
+    *("at_raw", "raw_row", "at_columns", "columns_row", "at_tiles", "tile_block", "tile_position"),
+    *("at_products", "product_block", "product_position", "at_rows", "at_spare"),
+)
+
+
+class Writer:
+    """What all functions of one routine share."""
+
+    def __init__(self, module: Module, spec: WinogradSpec) -> None:
+        self.module, self.spec = module, spec
+        self.lanes = module.target.lanes(spec.number.bytes)
+        self.size = spec.number.bytes
+        self.scalar = spec.number.type
+        self.vector = self.scalar.of(self.lanes)
+        self.block_bytes = spec.vectors * self.vector.bytes
+
+    def function(self, name: str, args: list) -> tuple[Function, Record, list[Value]]:
+        """A function of the module that gets the arguments of the routine and its scratch memory first."""
+        fn = self.module.function(name, [("args", PTR), ("scratch", PTR), *args], internal=True)
+        return fn, Record(fn, fn.args[0], FIELDS), fn.args
+
+
+def emit(target: Target, spec: WinogradSpec) -> Module:
+    """A module with the functions ``layer`` and ``pack`` for the pool."""
+    module = Module(target)
+    w = Writer(module, spec)
+    emit_turn(module, w.vector)
+    emit_gather(module, w.vector)
+    winograd_tiles.emit(w)
+    winograd_results.emit(w)
+    winograd_weights.emit(w)
+    _emit_products(w)
+    _emit_unit(w)
+    return module
+
+
+# ---------------------------------------------------------------- products
+
+
+def _emit_products(w: Writer) -> None:
+    """Products of a block of tiles with a block of outputs, at one position, over all channels.
+
+    Sums of many channels are taken in pieces, which are added up apart: long sums lose less that way.
+    """
+    fn, a, args = w.function("products", [("x", PTR), ("weights", PTR), ("out", PTR)])
+    _, _, x, weights, out = args
+    blocks, chain, counts = a.integer("all_blocks"), a.integer("chain"), a.address("block_counts")
+    pitch, each = a.integer("tile_block"), w.lanes * w.block_bytes
+    unroll = min(UNROLL, w.lanes)
+    zero = [fn.constant(w.vector, 0.0)] * (len(w.spec.pixels) * w.spec.vectors)
+    with fn.loop(0, blocks, chain) as begin:
+        with fn.counted(begin, (begin + chain).minimum(blocks), carry=zero) as b:
+            xs, ws = x + b.index * pitch, weights + b.index * each
+            with fn.counted(0, fn.load(I64, counts + b.index * 8), unroll, carry=b.carried) as c:
+                total = list(c.carried)
+                for u in range(unroll):
+                    _multiply(w, fn, xs + c.index * w.size + u * w.size, ws + (c.index + u) * w.block_bytes, total)
+                c.carry_on(total)
+            b.carry_on(c.results)
+        with fn.when(begin.equals(0)):
+            for k, value in enumerate(b.results):
+                fn.store(value, out + k * w.vector.bytes)
+        with fn.when(begin > 0):
+            for k, value in enumerate(b.results):
+                place = out + k * w.vector.bytes
+                fn.store(fn.load(w.vector, place) + value, place)
+
+
+def _multiply(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) -> None:
+    """One channel: its weights in vectors, a number of each tile in all lanes."""
+    fn.fence()
+    vectors = [fn.load(w.vector, weights + v * w.vector.bytes) for v in range(w.spec.vectors)]
+    for q, offset in enumerate(w.spec.pixels):
+        pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
+        for v, weight in enumerate(vectors):
+            k = q * w.spec.vectors + v
+            total[k] = fn.fma(weight, pixel, total[k])
+
+
+# ---------------------------------------------------------------- units
+
+
+def _emit_unit(w: Writer) -> None:
+    fn = w.module.function("layer", [("args", PTR), ("scratch", PTR), ("unit", I64)])
+    args, scratch, unit = fn.args
+    a = Record(fn, args, FIELDS)
+    part, rest = unit % a.integer("parts"), unit // a.integer("parts")
+    segment, rest = rest % a.integer("segments"), rest // a.integer("segments")
+    band, rest = rest % a.integer("bands"), rest // a.integer("bands")
+    plane, rest = rest % a.integer("planes"), rest // a.integer("planes")
+    group, several = rest % a.integer("groups"), rest // a.integer("groups")
+    first_image = several * a.integer("together")
+    images = (a.integer("images") - first_image).minimum(a.integer("together"))
+    row = band * a.integer("band_tiles")
+    rows = (a.integer("tile_rows") - row).minimum(a.integer("band_tiles"))
+    column = segment * a.integer("segment_tiles")
+    columns = (a.integer("tile_columns") - column).minimum(a.integer("segment_tiles"))
+    image = a.address("image") + first_image * a.integer("image_batch") + group * a.integer("image_group")
+    result = a.address("result") + first_image * a.integer("result_batch") + group * a.integer("result_group")
+    result = result + plane * a.integer("result_plane")
+    each = rows * columns
+    with fn.loop(0, images) as n:
+        where = image + n * a.integer("image_batch")
+        fn.call("enter", VOID, [args, scratch, where, plane, row, rows, segment, columns, n * each])
+    stop = ((part + 1) * a.integer("part_blocks")).minimum(a.integer("blocks"))
+    with fn.loop(part * a.integer("part_blocks"), stop, a.integer("round_blocks")) as first:
+        count = (stop - first).minimum(a.integer("round_blocks"))
+        weights = a.address("weights") + group * a.integer("weight_group") + first * a.integer("weight_block")
+        _round(w, fn, a, args, scratch, weights, count, images * each)
+        with fn.loop(0, count) as b, fn.loop(0, images) as n:
+            where = result + n * a.integer("result_batch")
+            products = scratch + a.integer("at_products") + b * a.integer("product_block") + n * each * w.block_bytes
+            fn.call("leave", VOID, [args, scratch, where, group, first + b, row, rows, column, columns, products])
+
+
+def _round(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, *given: Value) -> None:
+    """All products of some blocks of outputs. The last block of tiles is moved back; where there is but one, it may
+    reach beyond the tiles, into memory that is the worker's own."""
+    weights, count, tiles = given
+    together = len(w.spec.pixels)
+    last = tiles.maximum(together) - together
+    with fn.loop(0, POSITIONS) as position:
+        x = scratch + a.integer("at_tiles") + position * a.integer("tile_position")
+        out = scratch + a.integer("at_products") + position * a.integer("product_position")
+        ws = weights + position * a.integer("weight_position")
+        with fn.loop(0, count) as b, fn.loop(0, tiles, together) as t:
+            at = t.minimum(last)
+            place = out + b * a.integer("product_block") + at * w.block_bytes
+            block = ws + b * a.integer("weight_block")
+            fn.call("products", VOID, [args, scratch, x + at * w.vector.bytes, block, place])
