@@ -57,3 +57,15 @@ def test_thousands_of_different_calls_leave_nothing_behind() -> None:
     many(3000)
     assert memory_use.resident() - before < 60 * memory_use.MB
     assert time.perf_counter() - start < 60
+
+
+def test_hundreds_of_large_kernels_leave_little_behind() -> None:
+    """What calls hold ready is bounded in bytes: spectra and tables of large kernels are given up, and made again."""
+    rng, x = np.random.default_rng(3), np.ones((600, 700))
+    kernels = rng.random((150, 99, 99))
+    first = kw.correlate(x, kernels[0])
+    before = memory_use.resident()
+    for k in kernels:
+        kw.correlate(x, k)
+    assert memory_use.resident() - before < 100 * memory_use.MB
+    assert np.array_equal(kw.correlate(x, kernels[0]), first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,8 @@ from .run import place_plain, prepare, run, start
 
 BUILTIN_SECONDS = 60e-6  # jobs below run on one thread, straight from a builtin that checks the arrays itself
 RELEASE_SECONDS = 4e-6  # jobs above let other Python threads run meanwhile
+
+MOST_HELD = 32 << 20  # bytes of tables and spectra that calls hold ready, together
 
 Bound = Callable[[np.ndarray, np.ndarray], "np.ndarray | None"]
 
@@ -68,7 +71,9 @@ class Call:
         if placed is None or placed.runs:
             return None
         size = math.prod(self.result_shape) * self.result.itemsize
-        return placed, prepare(self.plan.parts[0], self.plan, placed, size)
+        ready = prepare(self.plan.parts[0], self.plan, placed, size)
+        _hold(self, sum(array.nbytes for array in ready[1].keep))
+        return placed, ready
 
     def _start(self, x: np.ndarray, out: np.ndarray) -> np.ndarray | None:
         """The same as `bound`, looked at in Python."""
@@ -93,3 +98,23 @@ class Call:
             and flags.c_contiguous
             and flags.aligned
         )
+
+
+_held: OrderedDict[Call, int] = OrderedDict()
+
+
+def _hold(call: Call, size: int) -> None:
+    """Note what a call holds ready; the oldest let go of theirs where all together hold too much."""
+    _held[call] = size
+    while len(_held) > 1 and sum(list(_held.values())) > MOST_HELD:
+        try:
+            oldest, _ = _held.popitem(last=False)
+        except KeyError:  # another thread was faster
+            break
+        for name in ("_ready", "bound"):
+            oldest.__dict__.pop(name, None)
+
+
+def forget() -> None:
+    """Drop the note of what calls hold."""
+    _held.clear()

@@ -10,6 +10,7 @@ from . import plan as planning
 from .algorithms.routine import current_target
 from .arrays import as_image, as_kernel, check_out, largest_magnitude
 from .calls import Call
+from .calls import forget as forget_calls
 from .dtypes import NeedsLargest
 from .errors import ArgumentError
 from .plan import Plan
@@ -291,6 +292,7 @@ def forget() -> None:
     """Drop all remembered calls."""
     _calls.clear()
     _prepared.clear()
+    forget_calls()
 
 
 __all__ = ["Filter", "convolve", "corr2d", "correlate", "explain"]
