@@ -48,7 +48,7 @@ def test_a_plan_depends_on_neither_batch_nor_threads() -> None:
     ):
         for code in ("u1", "f4", "f8", "c8"):
             plans = [kw.explain(((*batch, 60, 80), code), k) for batch in ((), (1,), (7,), (1000,), (3, 5))]
-            assert len({(p.algorithm, p.parts[0].spec) for p in plans}) == 1
+            assert len({(p.algorithm, p.parts[0].spec, getattr(p.parts[0].spec, "paired", None)) for p in plans}) == 1
 
 
 def test_a_plan_names_what_was_considered() -> None:
@@ -61,6 +61,14 @@ def test_a_plan_names_what_was_considered() -> None:
 
 
 def test_every_method_that_is_asked_for_is_the_one_that_is_used() -> None:
-    x, k = DRAW.random((40, 50)), np.outer(DRAW.random(5), DRAW.random(5))
-    for method in ("direct", "separable", "reference"):
+    x, k = DRAW.random((40, 50)), np.outer(DRAW.random(5), DRAW.random(6))
+    for method in ("direct", "separable", "fourier", "reference"):
         assert kw.explain(x, k, method=method).algorithm == method
+
+
+def test_large_kernels_are_transformed_and_small_ones_are_not() -> None:
+    for code, side in (("f4", 31), ("f8", 31), ("u1", 41), ("c8", 31)):
+        made = kw.explain(((1080, 1920), code), DRAW.random((side, side)))
+        assert made.algorithm == "fourier" and "tiles of" in made.reason and "of its tile" in made.error
+    for side in (3, 4):
+        assert kw.explain(((1080, 1920), np.float32), DRAW.random((side, side))).algorithm != "fourier"
