@@ -140,6 +140,24 @@ def test_several_images_go_into_a_folder_under_their_names(tmp_path: Path, sever
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
+def test_several_images_have_a_bar_on_a_terminal_and_none_in_a_file(tmp_path: Path, several: list[Path]) -> None:
+    command = [*CLI, "edges", *(path.name for path in several), "-o", "out"]
+    shown, terminal = os.openpty()
+    try:
+        done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=120)
+        os.set_blocking(shown, False)
+        bar = os.read(shown, 1 << 20).decode()
+    finally:
+        os.close(shown)
+        os.close(terminal)
+    assert done.returncode == 0
+    assert "3/3" in bar and "2.png" in bar
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["0.png", "1.png", "2.png", "done"]
+    quiet = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
 def test_one_image_may_go_into_a_folder_too(tmp_path: Path, photo: Path) -> None:
     (tmp_path / "out").mkdir()
     assert call(photo, "-o", tmp_path / "out").exit_code == 0
