@@ -8,7 +8,7 @@ import pytest
 import scipy.ndimage
 
 from kernelwise import correlate, stencils
-from kernelwise.algorithms import canny_launch
+from kernelwise.algorithms.canny import launch as canny_launch
 from kernelwise.app.bench import pictures
 from kernelwise.edges import canny, thresholds
 from kernelwise.edges.canny import OPERATORS

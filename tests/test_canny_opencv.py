@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kernelwise import correlate, stencils
-from kernelwise.algorithms import canny_launch
+from kernelwise.algorithms.canny import launch as canny_launch
 from kernelwise.app.bench import pictures
 from kernelwise.edges import canny
 from kernelwise.errors import ArgumentError, ArgumentTypeError

@@ -15,8 +15,9 @@ import pytest
 import scipy.ndimage
 
 import kernelwise
-from kernelwise.algorithms import canny_launch, canny_tile, canny_whole, hysteresis
-from kernelwise.algorithms.canny_spec import EdgeSpec, lanes
+from kernelwise.algorithms.canny import hysteresis, planes, tiles
+from kernelwise.algorithms.canny import launch as canny_launch
+from kernelwise.algorithms.canny.spec import EdgeSpec, lanes
 from kernelwise.algorithms.numbers import Number
 from kernelwise.app.bench import pictures
 from kernelwise.edges import canny
@@ -177,13 +178,13 @@ def test_every_target_has_the_passes(name: str) -> None:
         for norm, smooth in (("l1", (1, 2)), ("l2", (3, 10)), ("l2", None)):
             image = Number(stored) if smooth else number
             spec = EdgeSpec(image, number, norm, smooth, channels, work != "i2", lanes(number, target))
-            text = assembly(canny_tile.emit(spec, target).text, target)
+            text = assembly(tiles.emit(spec, target).text, target)
             assert text
             if name == "sse":
                 assert "%ymm" not in text
             if name in ("sse", "avx2"):
                 assert "%zmm" not in text
-    assert assembly(canny_whole.emit(target).text, target)
+    assert assembly(planes.emit(target).text, target)
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="needs mprotect")

@@ -23,7 +23,7 @@ def clear_cache(disk: bool = False) -> None:
     routine.clear()
     lag_sums.forget()
     launch.forget()
-    if passes := sys.modules.get("kernelwise.algorithms.canny_launch"):
+    if passes := sys.modules.get("kernelwise.algorithms.canny.launch"):
         passes.forget()
     if gradients := sys.modules.get("kernelwise.edges.gradients"):
         gradients.forget()

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from kernelwise.algorithms import canny_launch, canny_tile
-from kernelwise.algorithms.canny_launch import Bits, Field, edges, magnitudes, sample
-from kernelwise.algorithms.canny_spec import EdgeSpec, lanes
+from kernelwise.algorithms.canny import launch as canny_launch
+from kernelwise.algorithms.canny import tiles
+from kernelwise.algorithms.canny.launch import Bits, Field, edges, magnitudes, sample
+from kernelwise.algorithms.canny.spec import EdgeSpec, lanes
 from kernelwise.algorithms.numbers import Number
 from kernelwise.jit import pool
 from kernelwise.jit.target import available, named
@@ -128,7 +129,7 @@ def fenced(fences: Fences, work: Callable[[], np.ndarray], fault: int = 0) -> np
     def of_field(field: Field, **more: int) -> tuple[np.ndarray, np.ndarray]:
         args, sources = field_arguments(field, **more)
         sources = fences.copy(sources + fault * field.planes[0].itemsize)
-        args[canny_tile.FIELDS.index("sources")] = sources.ctypes.data
+        args[tiles.FIELDS.index("sources")] = sources.ctypes.data
         return fences.copy(args), sources
 
     replaced = [

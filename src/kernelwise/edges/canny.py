@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import stencils
-from ..algorithms import canny_launch as passes
-from ..algorithms.canny_spec import MOST_CHANNELS, EdgeSpec, lanes
+from ..algorithms.canny import launch as passes
+from ..algorithms.canny.spec import MOST_CHANNELS, EdgeSpec, lanes
 from ..algorithms.numbers import Number
 from ..algorithms.routine import current_target
 from ..borders import source_index

@@ -21,7 +21,7 @@ from .cache import ObjectCache
 from .ir import Module
 from .target import Target, named
 
-GENERATOR_FOLDERS = ("jit", "algorithms", "algorithms/fourier", "algorithms/layer", "edges")
+GENERATOR_FOLDERS = ("jit", "algorithms", "algorithms/canny", "algorithms/fourier", "algorithms/layer", "edges")
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     # No child may begin with LLVM half-way through something and a lock that nobody will release. What is registered

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import pool
-from ..jit.compile import Code, build
-from ..jit.target import Target
-from . import canny_tile, canny_whole
-from .canny_spec import BAND, PANEL, EdgeSpec, Layout
+from ...jit import pool
+from ...jit.compile import Code, build
+from ...jit.target import Target
+from ..routine import current_target
+from . import planes as plane_code
+from . import tiles as tile_code
 from .hysteresis import PAD_WORDS, WORD, WORD_BITS
-from .routine import current_target
+from .spec import BAND, PANEL, EdgeSpec, Layout
 
 PIXEL_SECONDS = 0.3e-9  # about what a pixel takes
 THREAD_SECONDS = 60e-6  # work that is worth another thread
@@ -38,15 +39,15 @@ class Field:
         self.height, self.width = planes[0].shape
 
     def arguments(self, **more: int) -> tuple[np.ndarray, np.ndarray]:
-        """canny_tile.FIELDS, and the list they point to."""
+        """tile_code.FIELDS, and the list they point to."""
         sources = np.array([plane.ctypes.data for plane in self.planes], np.int64)
-        values = dict.fromkeys(canny_tile.FIELDS, 0) | more
+        values = dict.fromkeys(tile_code.FIELDS, 0) | more
         values |= {"height": self.height, "width": self.width, "panels": -(-self.width // PANEL)}
         values |= {"sources": sources.ctypes.data, "row_bytes": self.planes[0].strides[0]}
         values |= zip(("top", "bottom", "left", "right"), self.outside, strict=True)
         if self.known is not None:
             values |= {"known": self.known.ctypes.data, "known_row": self.known.strides[0]}
-        return np.array([values[name] for name in canny_tile.FIELDS], np.int64), sources
+        return np.array([values[name] for name in tile_code.FIELDS], np.int64), sources
 
     @property
     def units(self) -> int:
@@ -67,7 +68,7 @@ def edges(
     pool.run(tiles.tile, args.ctypes.data, tiles.scratch, field.units, workers)
     grow_across_seams(bits, whole)
     last = bits.arguments(result=out.ctypes.data, result_row=out.strides[0], mark=mark)
-    units = -(-field.height // canny_whole.EXPAND_ROWS)
+    units = -(-field.height // plane_code.EXPAND_ROWS)
     pool.run(whole.expand, last.ctypes.data, 0, units, workers)
     return out
 
@@ -85,12 +86,12 @@ def sample(spec: EdgeSpec, field: Field, most: int, threads: int | None) -> np.n
 
     Which ones depends on the field's shape alone.
     """
-    runs = field.width // canny_tile.SAMPLE_RUN
+    runs = field.width // tile_code.SAMPLE_RUN
     step = min(field.height * field.width // most, runs)
     if step < 2:
         sizes = magnitudes(spec, field, threads)
         return sizes[np.isfinite(sizes)]
-    out = np.full((field.height, -(-runs // step) * canny_tile.SAMPLE_RUN), -1, spec.magnitude_dtype)
+    out = np.full((field.height, -(-runs // step) * tile_code.SAMPLE_RUN), -1, spec.magnitude_dtype)
     _measure(spec, field, out, threads, step)
     return out[(out >= 0) & np.isfinite(out)]
 
@@ -139,10 +140,10 @@ class Bits:
         return int(plane.ctypes.data) + (PAD_WORDS + self.row_words) * WORD
 
     def arguments(self, **more: int) -> np.ndarray:
-        """canny_whole.FIELDS"""
-        values = dict.fromkeys(canny_whole.FIELDS, 0) | more | self.planes
+        """plane_code.FIELDS"""
+        values = dict.fromkeys(plane_code.FIELDS, 0) | more | self.planes
         values |= {"height": self.height, "width": self.width, "words": self.words}
-        return np.array([values[name] for name in canny_whole.FIELDS], np.int64)
+        return np.array([values[name] for name in plane_code.FIELDS], np.int64)
 
 
 def grow_across_seams(bits: Bits, code: Whole) -> None:
@@ -151,7 +152,7 @@ def grow_across_seams(bits: Bits, code: Whole) -> None:
         return
     pending, stack = np.zeros(bits.size, np.int64), np.empty(bits.height * bits.words, np.int64)
     args = bits.arguments(pending=bits.place(pending), stack=stack.ctypes.data)
-    top = canny_whole.FIELDS.index("top")
+    top = plane_code.FIELDS.index("top")
     pool.run(code.seams, args.ctypes.data, 0, 1, 1)
     while args[top]:  # some milliseconds a turn, so that a call can be interrupted
         pool.run(code.pour, args.ctypes.data, 0, 1, 1)
@@ -198,14 +199,14 @@ class Whole(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _tiles(spec: EdgeSpec, target: Target) -> Tiles:
-    code = build(spec, lambda: canny_tile.emit(spec, target), target)
+    code = build(spec, lambda: tile_code.emit(spec, target), target)
     tile, measure, sample = (code.address(name) for name in ("tile", "measure", "sample"))
     return Tiles(tile, measure, sample, Layout(spec).size, code)
 
 
 @lru_cache(maxsize=8)
 def _whole(target: Target) -> Whole:
-    code = build(canny_whole.FIELDS, lambda: canny_whole.emit(target), target)
+    code = build(plane_code.FIELDS, lambda: plane_code.emit(target), target)
     return Whole(code.address("seams"), code.address("pour"), code.address("expand"), code)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..jit.ir import Function, Module
-from ..jit.types import I64, PTR, Type
-from ..jit.values import Value
-from .canny_gradient import magnitude_of
-from .canny_spec import EdgeSpec
+from ...jit.ir import Function, Module
+from ...jit.types import I64, PTR, Type
+from ...jit.values import Value
+from .gradient import magnitude_of
+from .spec import EdgeSpec
 
 WHOLE = {4: "i32", 8: "i64"}
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..jit.ir import Function, Module
-from ..jit.types import I1, I8, I16, I32, I64, PTR
-from ..jit.values import Value
-from .canny_spec import BLOCK, EdgeSpec
-from .numbers import load
-from .spec import accumulate
+from ...jit.ir import Function, Module
+from ...jit.types import I1, I8, I16, I32, I64, PTR
+from ...jit.values import Value
+from ..numbers import load
+from ..spec import accumulate
+from .spec import BLOCK, EdgeSpec
 
 TAN_22 = 13573  # tan(22.5 degrees) * 2^15
 

@@ -13,14 +13,14 @@ tile is left for afterwards. Magnitudes outside the image are zero.
 
 from __future__ import annotations
 
-from ..jit.ir import Function, Module
-from ..jit.target import Target
-from ..jit.types import I64, PTR, VOID
-from ..jit.values import Record, Value
-from . import canny_gradient, canny_suppress, hysteresis
-from .canny_spec import BAND, BLOCK, MARGIN, PANEL, RING, EdgeSpec, Layout
+from ...jit.ir import Function, Module
+from ...jit.target import Target
+from ...jit.types import I64, PTR, VOID
+from ...jit.values import Record, Value
+from ..numbers import TYPES
+from . import gradient, hysteresis, suppress
 from .hysteresis import PAD_WORDS, WORD, WORD_BITS
-from .numbers import TYPES
+from .spec import BAND, BLOCK, MARGIN, PANEL, RING, EdgeSpec, Layout
 
 SAMPLE_RUN = 32  # columns
 SCATTER = 0x9E3779B1  # 2^32 / golden ratio: its multiples fall evenly
@@ -44,8 +44,8 @@ FIELDS = (
 def emit(spec: EdgeSpec, target: Target) -> Module:
     """A module with the routines ``tile``, ``measure`` and ``sample``; args are FIELDS."""
     module = Module(target)
-    canny_gradient.emit(module, spec)
-    canny_suppress.emit(module, spec)
+    gradient.emit(module, spec)
+    suppress.emit(module, spec)
     hysteresis.emit(module)
     if spec.smooth is not None:
         _emit_stage(module, spec)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..jit.ir import Function, Module
-from ..jit.target import Target
-from ..jit.types import I8, I64, PTR, VOID, Type
-from ..jit.values import Record, Value
+from ...jit.ir import Function, Module
+from ...jit.target import Target
+from ...jit.types import I8, I64, PTR, VOID, Type
+from ...jit.values import Record, Value
 from . import hysteresis
-from .canny_spec import BAND, PANEL
 from .hysteresis import BITS, WORD, WORD_BITS
+from .spec import BAND, PANEL
 
 FIELDS = (
     *BITS,  # of the whole image, pending all zero

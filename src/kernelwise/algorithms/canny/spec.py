@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..jit.target import Target
-from ..jit.types import I16, I32, Type
-from .numbers import Number
+from ...jit.target import Target
+from ...jit.types import I16, I32, Type
+from ..numbers import Number
 
 BLOCK = 8  # rows of gradients worked out at a time
 RING = BLOCK + 2  # rows of magnitudes kept: a row is thinned when the one below it is there

@@ -17,9 +17,9 @@ added there, so the stack never holds a word twice.
 
 from __future__ import annotations
 
-from ..jit.ir import Function, Module
-from ..jit.types import I64, PTR, VOID, Type
-from ..jit.values import Record, Value
+from ...jit.ir import Function, Module
+from ...jit.types import I64, PTR, VOID, Type
+from ...jit.values import Record, Value
 
 BITS = ("candidates", "strong", "pending", "stack", "top", "pitch")  # a place is a byte offset into each plane
 WORD, WORD_BITS = 8, 64
