@@ -27,6 +27,7 @@ def tiles(rows: int, columns: int) -> Iterator[None]:
         with (
             mock.patch.object(proposal, "_tiles", lambda request: [(rows, columns)]),
             mock.patch.object(proposal, "LINE_TILES", ((rows, columns),)),
+            mock.patch.object(proposal, "_all_tiles", list),
         ):
             yield
     finally:

@@ -35,9 +35,12 @@ def propose(request: Request) -> Proposal | str:
     if obstacle:
         return obstacle
     line = tall == 1 and planes == 1
-    specs = [_spec(request, tile, line, planes > 1) for tile in (LINE_TILES if line else _tiles(request))]
-    options = [(_work(request, spec, of), of.paired, spec) for spec in specs for of in _cuts(request, spec)]
-    if not options:
+    for tiles in (LINE_TILES,) if line else (_tiles(request), _all_tiles()):
+        specs = [_spec(request, tile, line, planes > 1) for tile in tiles]
+        options = [(_work(request, spec, of), of.paired, spec) for spec in specs for of in _cuts(request, spec)]
+        if options:
+            break
+    else:
         return "the kernel reaches too far for the largest tile that is small enough"
     work, paired, spec = min(options, key=lambda option: option[0])
     spec = replace(spec, paired=paired)
@@ -82,6 +85,11 @@ def _tiles(request: Request) -> Iterator[tuple[int, int]]:
     """The sizes of tiles that are worth a closer look: on each axis those that cost least along it."""
     columns = request.columns.out * request.channels, request.columns.reach * request.channels
     return itertools.product(_lengths(request.rows.out, request.rows.reach), _lengths(*columns))
+
+
+def _all_tiles() -> Iterator[tuple[int, int]]:
+    """Every size there is: for kernels of so many planes that the best sizes would take too much memory."""
+    return itertools.product(LENGTHS, LENGTHS)
 
 
 def _lengths(out: int, reach: int) -> list[int]:
