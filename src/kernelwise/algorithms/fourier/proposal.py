@@ -25,7 +25,7 @@ LEAST_TAPS = 24  # of a kernel below which a transform never pays
 PASS = {32: 40.0, 64: 44.0, 96: 49.0, 128: 50.0, 192: 52.0, 256: 54.0, 384: 62.0, 512: 54.0}
 PRODUCT = 6.0
 MOVING = 62.0
-FARTHER = ((17, 0.0), (18, 8.0), (19, 38.0), (20, 65.0))  # and more where tiles of 2 ** n bytes outgrow the caches
+FARTHER = (17, 18, 19, 20), (0.0, 8.0, 38.0, 65.0)  # and more where tiles of 2 ** n bytes outgrow the caches
 
 
 def propose(request: Request) -> Proposal | str:
@@ -117,7 +117,7 @@ def _cuts(request: Request, spec: FourierSpec) -> Iterator[Cut]:
 def _work(request: Request, spec: FourierSpec, of: Cut) -> float:
     """Multiply-adds of vectors, in lanes of one, for each output."""
     twist = PRODUCT if spec.line else 0
-    farther = float(np.interp(math.log2(spec.tile_bytes), *zip(*FARTHER, strict=True)))
+    farther = float(np.interp(math.log2(spec.tile_bytes), *FARTHER))
     once = (sum(PASS[n] for n in spec.tile) + MOVING + farther) / 2 + twist  # a transform, there or back
     back = once + PRODUCT * len(request.weights)
     planes_out = math.prod(axis.out for axis in request.planes)
