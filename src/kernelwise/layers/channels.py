@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..algorithms.layer.launch import LayerProblem, code, launch, pack, pack_bias, plan, problem3
+from ..algorithms.layer.choice import choose, nanoseconds, pack, prepare
+from ..algorithms.layer.launch import LayerProblem, pack_bias, problem3
 from ..algorithms.numbers import Number
 from ..algorithms.routine import current_target
-from ..costs import NANOSECONDS
 from ..jit import pool
 from ..problem import Axis
 from ..run import worth
@@ -24,6 +24,7 @@ def correlate_channels(
     groups: int = 1,
     border: str = "constant",
     limits: tuple[float, float] = UNLIMITED,
+    precision: str = "exact",
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -31,9 +32,12 @@ def correlate_channels(
 
     x: (n, groups * c, ...) and weight: (groups * o, c, ...) with one to three axes, bias: (groups * o,), all float32 or
     all float64; ``axes``: the geometry of each; ``border`` (with zeros for "constant") says what stands around the
-    images. ``out``: where the result goes, aligned; any strides. Returns (n, groups * o, ...). Sums of many products
-    are taken in pieces of a few hundred, in the arrays' dtype. What lies under a zero weight does not touch the result.
-    Bits depend on neither threads nor batch nor strides.
+    images. ``out``: where the result goes, aligned; any strides. Returns (n, groups * o, ...).
+
+    ``precision``: "exact" takes sums of many products in pieces of a few hundred, in the arrays' dtype; its error is
+    below 1e-6 of the largest output in float32, and what lies under a zero weight does not touch the result. "fast" may
+    use Winograd's algorithm: an error up to 5e-6, and a value that is not finite spoils its tile of outputs. Bits
+    depend on neither threads nor batch nor strides.
     """
     if out is None:
         out = np.empty((len(x), len(weight), *(axis.out for axis in axes)), weight.dtype)
@@ -41,21 +45,18 @@ def correlate_channels(
         return out
     if not (x.flags.aligned and x.dtype.isnative):
         x = np.require(x, x.dtype.newbyteorder("="), "A")
-    target = current_target()
     number = Number(weight.dtype.str[1:])
     problem = LayerProblem(
         problem3(axes), groups, weight.shape[1], len(weight) // groups, border, number, not weight.all()
     )
     joined = out.strides[-1] == out.itemsize and (out.ndim == 3 or out.strides[-2] == out.shape[-1] * out.itemsize)
     row_bytes = x.strides[-2] if _readable(x, axes) else 0
-    chosen = plan(problem, target, out.strides[1] == out.itemsize, row_bytes, joined)
-    packed, shift = pack(chosen, weight), pack_bias(chosen, bias)
-    made = launch(chosen, len(x), _strides(x), _strides(out), limits)
-    args = made.args.copy()
-    args[:4] = [array.ctypes.data for array in (x, out, packed, shift)]
-    seconds = out.size * weight[0].size * NANOSECONDS["direct"][1] * 1e-9 * out.itemsize / 4
-    routine = code(chosen.spec, target)
-    pool.run(routine.address("layer"), args.ctypes.data, made.scratch, made.units, worth(seconds, threads))
+    chosen = choose(problem, current_target(), out.strides[1] == out.itemsize, row_bytes, joined, precision)
+    workers = worth(len(x) * nanoseconds(chosen) * 1e-9, threads)
+    packed, shift = pack(chosen, weight, workers), pack_bias(chosen, bias)
+    ready = prepare(chosen, len(x), _strides(x), _strides(out), limits, workers)
+    ready.args[:4] = [array.ctypes.data for array in (x, out, packed, shift)]
+    pool.run(ready.address, ready.args.ctypes.data, ready.scratch, ready.units, workers)
     return out
 
 

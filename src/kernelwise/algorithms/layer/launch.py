@@ -6,7 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,13 @@ from ...problem import Axis
 from ..fourier.launch import aligned
 from ..launch import Sheet
 from ..numbers import Number
+from . import weights
 from .code import FIELDS, emit
 from .spec import LayerSpec, block_channels, most_pixels
+from .weights import WeightsSpec
+
+if TYPE_CHECKING:
+    from .winograd_launch import WinogradPlan
 
 ALIGN = 64
 CHAIN = 256  # products that are added up in one go
@@ -57,6 +62,11 @@ class LayerPlan(NamedTuple):
     panel: bool  # rows are copied
     panel_row: int  # bytes
     panel_channel: int
+
+    @property
+    def block(self) -> int:
+        """Output channels of a block."""
+        return block_channels(self.spec, self.target)
 
 
 def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
@@ -119,22 +129,19 @@ def up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
-def pack(plan: LayerPlan, weight: np.ndarray) -> np.ndarray:
-    """(groups * outputs, channels, ...) -> [group][block][channel][tap][output in the block], filled up with zeros."""
-    problem, block = plan.problem, block_channels(plan.spec, plan.target)
-    blocks = -(-problem.outputs // block)
+def pack(plan: LayerPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:
+    """(groups * outputs, channels, ...), of any strides -> [group][block][channel][tap][output in the block]."""
+    problem = plan.problem
     taps = math.prod(a.taps for a in problem.axes)
-    given = weight.reshape(problem.groups, problem.outputs, problem.channels, taps)
-    packed = aligned(np.zeros((problem.groups, blocks, problem.channels, taps, block), problem.number.dtype))
-    for b in range(blocks):
-        part = given[:, b * block : (b + 1) * block]
-        packed[:, b, :, :, : part.shape[1]] = part.transpose(0, 2, 3, 1)
-    return packed
+    block = problem.channels * taps * plan.block * problem.number.bytes
+    sizes = block, 0, block * -(-problem.outputs // plan.block) * problem.groups
+    spec = WeightsSpec(problem.number, plan.spec.vectors, False)
+    return weights.pack(spec, plan.target, weight, problem.groups, sizes, threads)
 
 
-def pack_bias(plan: LayerPlan, bias: np.ndarray | None) -> np.ndarray:
+def pack_bias(plan: LayerPlan | WinogradPlan, bias: np.ndarray | None) -> np.ndarray:
     """[group][block][output in the block]."""
-    problem, block = plan.problem, block_channels(plan.spec, plan.target)
+    problem, block = plan.problem, plan.block
     packed = np.zeros((problem.groups, -(-problem.outputs // block) * block), problem.number.dtype)
     if bias is not None:
         packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)

@@ -24,7 +24,8 @@ OUTPUTS, TAPS = 4, 3  # of a tile, on each axis
 INPUTS = OUTPUTS + TAPS - 1
 POSITIONS = INPUTS * INPUTS
 POINTS = (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2))  # and infinity
-Matrix = Sequence[Sequence[Fraction]]
+Row = Sequence[Fraction]
+Matrix = Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ def times(fn: Function, matrix: Matrix, x: Sequence[Value]) -> list[Value]:
         values, parts = list(x), [list(row) for row in matrix]
         for a, b in columns:
             values[a], values[b] = x[a] + x[b], x[a] - x[b]
-            for row in parts:
-                row[a], row[b] = (row[a], Fraction(0)) if row[a] == row[b] else (Fraction(0), row[a])
-        return [_sum(fn, row, values) for row in parts]
+            for part in parts:
+                part[a], part[b] = (part[a], Fraction(0)) if part[a] == part[b] else (Fraction(0), part[a])
+        return [_sum(fn, part, values) for part in parts]
     mates = dict(_mirrored(matrix))
     results: dict[int, Value] = {}
     for a, row in enumerate(matrix):
@@ -108,7 +109,7 @@ def _mirrored(rows: Matrix) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairs if list(map(abs, rows[a])) == list(map(abs, rows[b])) and rows[a] != rows[b]]
 
 
-def _sum(fn: Function, row: Sequence[Fraction], x: Sequence[Value]) -> Value:
+def _sum(fn: Function, row: Row, x: Sequence[Value]) -> Value:
     """sum of row[j] * x[j]."""
     terms = sorted(((c, v) for c, v in zip(row, x, strict=True) if c), key=lambda term: term[0] != 1)
     (first, total), rest = terms[0], terms[1:]

@@ -5,7 +5,7 @@ ones) for some blocks of output channels. Three passes over it share the worker'
 second-level cache:
 
     tiles       [position][block of channels][tile][lane]     what `winograd_tiles` makes of pixels
-    products    [position][block of outputs][tile][lanes]     for each of 36 positions a product of two matrices
+    products    [position][tile][lanes]     for each of 36 positions a product of two matrices
     results     [row][column][lane]                           of a row of tiles, turned and stored
 
 Nothing is exchanged between units, so results depend on no other than their own tile's pixels.
@@ -17,7 +17,7 @@ from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
-from . import winograd_results, winograd_tiles, winograd_weights
+from . import winograd_results, winograd_tiles
 from .turn import emit_gather, emit_turn
 from .winograd import POSITIONS, WinogradSpec
 
@@ -37,11 +37,11 @@ FIELDS = (
     *("tap_planes", "plane_map", "row_map", "reading", "lead", "limit"),
     *("column_first", "column_count", "column_offsets"),
     # blocks of output channels
-    *("blocks", "part_blocks", "round_blocks", "outputs", "floor", "ceiling"),
+    *("blocks", "part_blocks", "outputs", "floor", "ceiling"),
     *("weight_group", "weight_block", "weight_position"),
     # the worker's memory
     *("at_raw", "raw_row", "at_columns", "columns_row", "at_tiles", "tile_block", "tile_position"),
-    *("at_products", "product_block", "product_position", "at_rows", "at_spare"),
+    *("at_products", "product_position", "at_rows", "at_spare"),
 )
 
 
@@ -63,14 +63,13 @@ class Writer:
 
 
 def emit(target: Target, spec: WinogradSpec) -> Module:
-    """A module with the functions ``layer`` and ``pack`` for the pool."""
+    """A module with the function ``layer`` for the pool."""
     module = Module(target)
     w = Writer(module, spec)
     emit_turn(module, w.vector)
     emit_gather(module, w.vector)
     winograd_tiles.emit(w)
     winograd_results.emit(w)
-    winograd_weights.emit(w)
     _emit_products(w)
     _emit_unit(w)
     return module
@@ -145,28 +144,26 @@ def _emit_unit(w: Writer) -> None:
         where = image + n * a.integer("image_batch")
         fn.call("enter", VOID, [args, scratch, where, plane, row, rows, segment, columns, n * each])
     stop = ((part + 1) * a.integer("part_blocks")).minimum(a.integer("blocks"))
-    with fn.loop(part * a.integer("part_blocks"), stop, a.integer("round_blocks")) as first:
-        count = (stop - first).minimum(a.integer("round_blocks"))
-        weights = a.address("weights") + group * a.integer("weight_group") + first * a.integer("weight_block")
-        _round(w, fn, a, args, scratch, weights, count, images * each)
-        with fn.loop(0, count) as b, fn.loop(0, images) as n:
+    with fn.loop(part * a.integer("part_blocks"), stop) as block:
+        weights = a.address("weights") + group * a.integer("weight_group") + block * a.integer("weight_block")
+        _all_products(w, fn, a, args, scratch, weights, images * each)
+        with fn.loop(0, images) as n:
             where = result + n * a.integer("result_batch")
-            products = scratch + a.integer("at_products") + b * a.integer("product_block") + n * each * w.block_bytes
-            fn.call("leave", VOID, [args, scratch, where, group, first + b, row, rows, column, columns, products])
+            products = scratch + a.integer("at_products") + n * each * w.block_bytes
+            fn.call("leave", VOID, [args, scratch, where, group, block, row, rows, column, columns, products])
 
 
-def _round(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, *given: Value) -> None:
-    """All products of some blocks of outputs. The last block of tiles is moved back; where there is but one, it may
-    reach beyond the tiles, into memory that is the worker's own."""
-    weights, count, tiles = given
+def _all_products(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, *given: Value) -> None:
+    """All products of a block of outputs. The last block of tiles is moved back; where there is but one, it may reach
+    beyond the tiles, into memory that is the worker's own."""
+    weights, tiles = given
     together = len(w.spec.pixels)
     last = tiles.maximum(together) - together
     with fn.loop(0, POSITIONS) as position:
         x = scratch + a.integer("at_tiles") + position * a.integer("tile_position")
         out = scratch + a.integer("at_products") + position * a.integer("product_position")
-        ws = weights + position * a.integer("weight_position")
-        with fn.loop(0, count) as b, fn.loop(0, tiles, together) as t:
+        block = weights + position * a.integer("weight_position")
+        with fn.loop(0, tiles, together) as t:
             at = t.minimum(last)
-            place = out + b * a.integer("product_block") + at * w.block_bytes
-            block = ws + b * a.integer("weight_block")
-            fn.call("products", VOID, [args, scratch, x + at * w.vector.bytes, block, place])
+            arguments = [x + at * w.vector.bytes, block, out + at * w.block_bytes]
+            fn.call("products", VOID, [args, scratch, *arguments])

@@ -9,35 +9,50 @@ from typing import NamedTuple
 import numpy as np
 
 from ...borders import source_index
-from ...jit import pool
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
-from ..fourier.launch import aligned
 from ..launch import Sheet
-from .launch import ALIGN, LEAST_UNITS, LayerLaunch, LayerProblem, bits, odd, up
+from . import weights
+from .launch import ALIGN, LayerProblem, bits, odd, up
 from .spec import most_pixels
 from .winograd import INPUTS, OUTPUTS, POSITIONS, TAPS, WinogradSpec
 from .winograd_code import FIELDS, UNROLL, emit
 from .winograd_tiles import ALONG, GATHERED, TURNED
-from .winograd_weights import PACK_FIELDS
 
 CHAIN = 128  # channels whose products are added up in one go
-NEAR_BYTES = 640 << 10  # of tiles, products and weights that a unit goes through again and again
-FAR_BYTES = 3 << 20  # of tiles and products, where the weights are larger than that: they are gone through once
+UNIT_BYTES = 704 << 10  # of a unit's tiles and products: with some weights they stay in the second-level cache
+LEAST_TILES = 32  # of a unit, where there are so many: weights are read once for all of them
 LEAST_OUTPUTS = 64  # of a unit: each transforms its pixels, whoever else does so too
+UNITS_PER_THREAD = 2
+BLOCK_TILES = 1.5  # what a block of tiles costs beside them, in tiles
 
 
 class WinogradPlan(NamedTuple):
     """How a layer is done, by its shape alone."""
 
     problem: LayerProblem
-    spec: WinogradSpec
     target: Target
+    channels_last: bool
+    vectors: int  # of output channels in a block
     band: int  # rows of tiles in a unit
     segment: int  # columns of tiles in a unit
-    tiles: int  # of a unit, about: so many small images are taken together
-    together: int  # blocks of outputs for which products are kept at a time
+    tiles: int  # of a unit, at most: so many small images are taken together
+
+    @property
+    def block(self) -> int:
+        """Output channels of a block."""
+        return self.vectors * _lanes(self)
+
+
+class WinogradLaunch(NamedTuple):
+    """What it takes to start a layer; images, result, weights and bias still empty."""
+
+    spec: WinogradSpec
+    args: np.ndarray
+    scratch: int
+    units: int
+    keep: tuple
 
 
 def possible(problem: LayerProblem) -> bool:
@@ -48,28 +63,19 @@ def possible(problem: LayerProblem) -> bool:
 
 @lru_cache(maxsize=1024)
 def plan(problem: LayerProblem, target: Target, channels_last: bool) -> WinogradPlan:
-    """Units of a size that the second-level cache holds; see NEAR_BYTES and FAR_BYTES."""
+    """Units of a size that the second-level cache holds: see UNIT_BYTES and LEAST_TILES."""
     planes, rows, columns = problem.axes
     size, lanes = problem.number.bytes, target.lanes(problem.number.bytes)
     vectors = 2 if problem.outputs > lanes else 1
-    block = vectors * lanes
     channels = up(problem.channels, lanes) * planes.taps
-    blocks = -(-problem.outputs // block)
-    weights = POSITIONS * channels * blocks * block * size
-    if weights <= NEAR_BYTES:
-        together, tiles = 1, (NEAR_BYTES - weights // 2) // (POSITIONS * (channels + block) * size)
-    else:
-        together = blocks
-        tiles = FAR_BYTES // (POSITIONS * (channels + blocks * block) * size)
-    down, across = -(-rows.out // OUTPUTS), -(-columns.out // OUTPUTS)
-    tiles = max(1, tiles)
-    segment = _even(across, tiles)
-    band = _even(down, max(1, tiles // segment))
-    most = most_pixels(target)
-    each = band * segment
-    pixels = min(range(1, most + 1), key=lambda p: (-(-each // p) * (p + 1.5), -p))
-    spec = WinogradSpec(problem.number, tuple(q * lanes for q in range(pixels)), vectors, channels_last)
-    return WinogradPlan(problem, spec, target, band, segment, tiles, together)
+    tiles = max(LEAST_TILES, UNIT_BYTES // (POSITIONS * (channels + vectors * lanes) * size))
+    segment = _even(_tiles(columns), tiles)
+    band = _even(_tiles(rows), max(1, tiles // segment))
+    return WinogradPlan(problem, target, channels_last, vectors, band, segment, tiles)
+
+
+def _tiles(axis: Axis) -> int:
+    return -(-axis.out // OUTPUTS)
 
 
 def _even(count: int, most: int) -> int:
@@ -81,29 +87,9 @@ def _even(count: int, most: int) -> int:
 
 
 def pack(plan: WinogradPlan, weight: np.ndarray, threads: int) -> np.ndarray:
-    """(groups * outputs, channels, ...), of any strides, transformed; see `winograd_weights`."""
-    problem, lanes = plan.problem, _lanes(plan)
-    size, planes = problem.number.bytes, problem.axes[0].taps
-    if not (weight.flags.aligned and weight.dtype.isnative):
-        weight = np.require(weight, weight.dtype.newbyteorder("="), "A")
-    full = weight.reshape(*weight.shape[:2], *(1,) * (5 - weight.ndim), *weight.shape[2:])
-    blocks, pieces = _blocks(plan), -(-problem.channels // lanes)
-    block, position, everything = _weight_bytes(plan)
-    packed = aligned(np.zeros(everything // size, problem.number.dtype))
-    sheet = Sheet(PACK_FIELDS)
-    sheet.write(given=full.ctypes.data, packed=packed.ctypes.data, channels=problem.channels, blocks=blocks)
-    sheet.write(given_group=full.strides[0] * problem.outputs, given_channel=full.strides[1], pieces=pieces)
-    outputs = np.minimum(np.arange(blocks * plan.spec.vectors * lanes), problem.outputs - 1)
-    sheet.point("output_offsets", outputs * full.strides[0])
-    taps = np.stack(np.meshgrid(*map(np.arange, full.shape[2:]), indexing="ij"), -1) @ np.array(full.strides[2:])
-    sheet.point("tap_offsets", np.ascontiguousarray(taps.ravel()))
-    dense = full[0].flags.c_contiguous and full[0].size >= lanes
-    sheet.write(dense=int(dense), tap_planes=planes, packed_block=block, packed_position=position)
-    scratch = (2 + planes * TAPS * TAPS) * lanes * plan.target.vector_bytes
-    args = sheet.args()
-    units = problem.groups * blocks * plan.spec.vectors * pieces
-    pool.run(code(plan.spec, plan.target).address("pack"), args.ctypes.data, scratch, units, threads)
-    return packed
+    """(groups * outputs, channels, ...), of any strides, transformed; see `weights`."""
+    spec = weights.WeightsSpec(plan.problem.number, plan.vectors, True)
+    return weights.pack(spec, plan.target, weight, plan.problem.groups, _weight_bytes(plan), threads)
 
 
 def _lanes(plan: WinogradPlan) -> int:
@@ -112,7 +98,7 @@ def _lanes(plan: WinogradPlan) -> int:
 
 def _blocks(plan: WinogradPlan) -> int:
     """Of output channels, in a group."""
-    return -(-plan.problem.outputs // (plan.spec.vectors * _lanes(plan)))
+    return -(-plan.problem.outputs // plan.block)
 
 
 def _channel_blocks(plan: WinogradPlan) -> int:
@@ -121,7 +107,7 @@ def _channel_blocks(plan: WinogradPlan) -> int:
 
 def _weight_bytes(plan: WinogradPlan) -> tuple[int, int, int]:
     """From one block of outputs to the next, from one position to the next, and of all packed weights."""
-    block_bytes = plan.spec.vectors * plan.target.vector_bytes
+    block_bytes = plan.vectors * plan.target.vector_bytes
     position = odd(_channel_blocks(plan) * _lanes(plan) * block_bytes)
     block = position * POSITIONS
     return block, position, block * _blocks(plan) * plan.problem.groups
@@ -137,16 +123,18 @@ def launch(
     image_strides: tuple[int, ...],
     result_strides: tuple[int, ...],
     limits: tuple[float, float],
-) -> LayerLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
+    threads: int,
+) -> WinogradLaunch:
+    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. How many images are
+    taken together, and in how many parts the outputs, changes no result."""
     problem = plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
-    down, across = -(-rows.out // OUTPUTS), -(-columns.out // OUTPUTS)
+    down, across = _tiles(rows), _tiles(columns)
     bands, segments = -(-down // plan.band), -(-across // plan.segment)
     together = min(images, max(1, plan.tiles // (plan.band * plan.segment))) if bands * segments == 1 else 1
     units = -(-images // together) * problem.groups * planes.out * bands * segments
-    blocks, parts = _parts(plan, units)
+    blocks, parts = _parts(plan, units, threads)
     sheet.write(images=images, together=together, groups=problem.groups, planes=planes.out)
     sheet.write(bands=bands, segments=segments, parts=parts, band_tiles=plan.band, tile_rows=down)
     sheet.write(segment_tiles=plan.segment, tile_columns=across, rows_out=rows.out, columns_out=columns.out)
@@ -157,21 +145,29 @@ def launch(
         sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
     block, position, _ = _weight_bytes(plan)
     sheet.write(weight_block=block, weight_position=position, weight_group=block * _blocks(plan))
-    sheet.write(blocks=_blocks(plan), part_blocks=blocks, round_blocks=min(plan.together, blocks))
+    sheet.write(blocks=_blocks(plan), part_blocks=blocks)
     floor, ceiling = (bits(limit, problem.number) for limit in limits)
     sheet.write(outputs=problem.outputs, floor=floor, ceiling=ceiling)
     _channels(plan, image_strides, sheet)
     _rows(plan, image_strides, sheet)
     _columns(plan, sheet)
-    scratch = _scratch(plan, min(plan.together, blocks), together, sheet)
-    return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
+    spec = _spec(plan, together * plan.band * plan.segment)
+    scratch = _scratch(plan, len(spec.pixels), together, sheet)
+    return WinogradLaunch(spec, sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def _parts(plan: WinogradPlan, units: int) -> tuple[int, int]:
+def _spec(plan: WinogradPlan, tiles: int) -> WinogradSpec:
+    """Blocks of tiles of a size that leaves little over in the last one; each block costs some more than its tiles."""
+    pixels = min(range(1, most_pixels(plan.target) + 1), key=lambda p: (-(-tiles // p) * (p + BLOCK_TILES), -p))
+    offsets = tuple(q * _lanes(plan) for q in range(pixels))
+    return WinogradSpec(plan.problem.number, offsets, plan.vectors, plan.channels_last)
+
+
+def _parts(plan: WinogradPlan, units: int, threads: int) -> tuple[int, int]:
     """Blocks of outputs in a unit, and how many such parts there are."""
-    block = plan.spec.vectors * _lanes(plan)
     blocks = _blocks(plan)
-    parts = min(max(1, LEAST_UNITS // units), max(1, blocks * block // LEAST_OUTPUTS))
+    wanted = -(-threads * UNITS_PER_THREAD // units) if threads > 1 else 1
+    parts = min(wanted, max(1, blocks * plan.block // LEAST_OUTPUTS))
     each = -(-blocks // parts)
     return each, -(-blocks // each)
 
@@ -199,7 +195,7 @@ def _rows(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
     )
     sheet.write(tap_planes=planes.taps)
     sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, plan.problem.border)))
-    sheet.point("row_map", _places(rows, -(-rows.out // OUTPUTS), plan.problem.border))
+    sheet.point("row_map", _places(rows, _tiles(rows), plan.problem.border))
     _, channel, _, row, column = strides
     reading, lead, limit = GATHERED, 0, columns.n
     if column == size and columns.n >= lanes:
@@ -222,7 +218,7 @@ def _places(axis: Axis, tiles: int, border: str) -> np.ndarray:
 def _columns(plan: WinogradPlan, sheet: Sheet) -> None:
     """For each segment: the columns of the image it reads, and where each of its columns lies among them."""
     axis, across, vector = plan.problem.axes[2], plan.segment, plan.target.vector_bytes
-    tiles = -(-axis.out // OUTPUTS)
+    tiles = _tiles(axis)
     segments = -(-tiles // across)
     places = _places(axis, segments * across, plan.problem.border)
     wide = across * OUTPUTS + INPUTS - OUTPUTS
@@ -240,18 +236,18 @@ def _columns(plan: WinogradPlan, sheet: Sheet) -> None:
     sheet.write(columns_most=int(count.max()))
 
 
-def _scratch(plan: WinogradPlan, blocks: int, together: int, sheet: Sheet) -> int:
+def _scratch(plan: WinogradPlan, pixels: int, together: int, sheet: Sheet) -> int:
     """Lay out the memory of a worker; returns its size."""
     vector, lanes = plan.target.vector_bytes, _lanes(plan)
-    block_bytes = plan.spec.vectors * vector
-    room = max(len(plan.spec.pixels), together * plan.band * plan.segment)
+    block_bytes = plan.vectors * vector
+    room = max(pixels, together * plan.band * plan.segment)
     raw = (lanes + max(lanes, sheet["columns_most"]) + 1) * vector
     wide = plan.segment * OUTPUTS
     columns = odd((wide + INPUTS - OUTPUTS) * vector)
     tile_block, product_block = room * vector, room * block_bytes
-    tiles, products = odd(sheet["all_blocks"] * tile_block), odd(blocks * product_block)
+    tiles, products = odd(sheet["all_blocks"] * tile_block), odd(product_block)
     sheet.write(raw_row=raw, columns_row=columns, tile_block=tile_block, tile_position=tiles)
-    sheet.write(product_block=product_block, product_position=products)
+    sheet.write(product_position=products)
     sizes = {
         "at_raw": (plan.band * OUTPUTS + INPUTS - OUTPUTS) * raw,
         "at_columns": INPUTS * columns,

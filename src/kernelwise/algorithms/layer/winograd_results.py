@@ -54,16 +54,16 @@ def _emit_back(w: Writer) -> None:
         source = products + t * w.block_bytes
         with fn.loop(0, INPUTS) as j:
             here = source + j * step
-            values = [fn.load(vector, here + step * (INPUTS * i)) for i in range(INPUTS)]
-            for i, value in enumerate(times(fn, matrix, values)):
-                fn.store(value, down + i * (INPUTS * vector.bytes) + j * vector.bytes)
+            values = [fn.load(vector, here + step * (INPUTS * k)) for k in range(INPUTS)]
+            for k, value in enumerate(times(fn, matrix, values)):
+                fn.store(value, down + k * (INPUTS * vector.bytes) + j * vector.bytes)
         target = rows + t * (OUTPUTS * vector.bytes)
         with fn.loop(0, OUTPUTS) as i:
             here = down + i * (INPUTS * vector.bytes)
-            values = times(fn, matrix, [fn.load(vector, here + j * vector.bytes) for j in range(INPUTS)])
-            for j, value in enumerate(values):
+            values = times(fn, matrix, [fn.load(vector, here + k * vector.bytes) for k in range(INPUTS)])
+            for k, value in enumerate(values):
                 value = value + shift
-                place = target + i * wide * vector.bytes + j * vector.bytes
+                place = target + i * wide * vector.bytes + k * vector.bytes
                 value = fn.select(value < floor, floor, value)
                 fn.store(fn.select(value > ceiling, ceiling, value), place)
 
@@ -93,9 +93,9 @@ def _emit_store(w: Writer) -> None:
             place = line + at * w.size
             for k, value in enumerate(turned):
                 fn.store(value, fn.select(valid > k, place + channel * k, spare))
-        with fn.when(fast.equals(0)), fn.loop(0, length) as i, fn.loop(0, valid.minimum(w.lanes)) as k:
-            value = fn.load(w.scalar, source + i * w.vector.bytes + k * w.size)
-            fn.store(value, line + i * column + k * channel)
+        with fn.when(fast.equals(0)), fn.loop(0, length) as i, fn.loop(0, valid.minimum(w.lanes)) as n:
+            one = fn.load(w.scalar, source + i * w.vector.bytes + n * w.size)
+            fn.store(one, line + i * column + n * channel)
 
 
 def _pixel(w: Writer, fn: Function, a: Record, value: Value, place: Value, valid: Value) -> None:

@@ -93,12 +93,12 @@ def _emit_transform(w: Writer) -> None:
     down, pitch = scratch + a.integer("at_columns"), a.integer("columns_row")
     wide = a.integer("segment_tiles") * OUTPUTS + (INPUTS - OUTPUTS)
     offsets = a.address("column_offsets") + segment * wide * 8
-    lines = [line + raw * i for i in range(INPUTS)]
+    lines = [line + raw * k for k in range(INPUTS)]
     with fn.loop(0, columns * OUTPUTS + (INPUTS - OUTPUTS)) as x:
         offset = fn.load(I64, offsets + x * 8)
         values = times(fn, matrix, [fn.load(vector, line + offset) for line in lines])
-        for i, value in enumerate(values):
-            fn.store(value, down + pitch * i + x * vector.bytes)
+        for k, value in enumerate(values):
+            fn.store(value, down + pitch * k + x * vector.bytes)
     step = a.integer("tile_position")
     with fn.loop(0, INPUTS) as i:
         source, target = down + i * pitch, tiles + i * step * INPUTS

@@ -1,0 +1,191 @@
+"""Weights as routines read them, made by generated code: a layer that trains has new ones at every step.
+
+Plain: [group][block of outputs][channel][tap][output in the block]. For Winograd's algorithm:
+[group][block of outputs][position][plane of taps][channel, in whole vectors][output in the block].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ...jit import pool
+from ...jit.compile import Code, build
+from ...jit.ir import Function, Module
+from ...jit.target import Target
+from ...jit.types import I64, PTR, VOID, Type
+from ...jit.values import Record, Value
+from ..launch import Sheet
+from ..numbers import Number
+from .turn import emit_gather, emit_turn
+from .winograd import INPUTS, POSITIONS, TAPS, of_weights, scales, times
+
+FIELDS = (
+    *("given", "packed", "channels", "taps", "tap_planes"),
+    # a unit: ((group * blocks + block) * vectors + vector) * pieces + piece, a piece being a vector's channels
+    *("blocks", "pieces", "given_group", "given_channel", "output_offsets", "tap_offsets", "dense"),
+    *("packed_block", "packed_position"),
+)
+SQUARE = TAPS * TAPS
+ALIGN = 64
+
+
+@dataclass(frozen=True)
+class WeightsSpec:
+    """Everything that changes the generated code of a routine that packs."""
+
+    number: Number
+    vectors: int  # of output channels in a block
+    winograd: bool
+    algorithm: str = "weights"
+
+
+def emit(target: Target, spec: WeightsSpec) -> Module:
+    """A module with the function ``pack`` for the pool: one vector of outputs, one piece of the channels."""
+    module = Module(target)
+    lanes = target.lanes(spec.number.bytes)
+    vector = spec.number.type.of(lanes)
+    emit_turn(module, vector)
+    emit_gather(module, vector)
+    if spec.winograd:
+        _emit_transform(module, vector)
+    fn = module.function("pack", [("args", PTR), ("scratch", PTR), ("unit", I64)])
+    args, scratch, unit = fn.args
+    a = Record(fn, args, FIELDS)
+    pieces, taps = a.integer("pieces"), a.integer("taps")
+    piece, rest = unit % pieces, unit // pieces
+    v, rest = rest % spec.vectors, rest // spec.vectors
+    block, group = rest % a.integer("blocks"), rest // a.integer("blocks")
+    first = piece * lanes
+    count = (a.integer("channels") - first).minimum(lanes)
+    offsets = a.address("output_offsets") + (block * spec.vectors + v) * (lanes * 8)
+    given = a.address("given") + group * a.integer("given_group")
+    packed = a.address("packed") + rest * a.integer("packed_block") + v * vector.bytes
+    pitch = spec.vectors * vector.bytes
+    if spec.winograd:
+        turned = scratch + lanes * vector.bytes
+        _read(fn, a, given, offsets, first, count, turned, fn.index(vector.bytes))
+        with fn.loop(0, a.integer("tap_planes")) as p, fn.loop(0, count) as c:
+            place = packed + ((p * pieces + piece) * lanes + c) * pitch
+            source = turned + (c * taps + p * SQUARE) * vector.bytes
+            fn.call("transform", VOID, [source, place, a.integer("packed_position")])
+        with fn.loop(0, a.integer("tap_planes")) as p, fn.loop(count, lanes) as c, fn.loop(0, POSITIONS) as position:
+            place = packed + ((p * pieces + piece) * lanes + c) * pitch + position * a.integer("packed_position")
+            fn.store(fn.constant(vector, 0.0), place)
+    else:
+        _read(fn, a, given, offsets, first, count, packed + first * taps * pitch, fn.index(pitch))
+    return module
+
+
+def _read(fn: Function, a: Record, given: Value, offsets: Value, *rest: Value) -> None:
+    """Taps of some channels, one after the other, of a vector of outputs each."""
+    first, count, line, pitch = rest
+    taps, dense = a.integer("taps"), a.integer("dense")
+    with fn.when(dense > 0):
+        limit = a.integer("channels") * taps
+        fn.call("turn", VOID, [given, offsets, first * taps, count * taps, limit, line, pitch])
+    with fn.when(dense.equals(0)), fn.loop(0, count) as c, fn.loop(0, taps) as tap:
+        source = given + (first + c) * a.integer("given_channel") + fn.load(I64, a.address("tap_offsets") + tap * 8)
+        place = line + (c * taps + tap) * pitch
+        fn.call("gather", VOID, [source, offsets, fn.index(1), fn.index(0), place, pitch])
+
+
+def _emit_transform(module: Module, vector: Type) -> None:
+    """Nine taps of a vector of outputs into the values at 36 positions. The scales come last: one rounding."""
+    args = [("taps", PTR), ("packed", PTR), ("position", I64)]
+    fn = module.function("transform", args, internal=True)
+    taps, packed, position = fn.args
+    matrix, factors = of_weights(), scales()
+    down = fn.stack(INPUTS * TAPS * vector.bytes)
+    for j in range(TAPS):
+        values = times(fn, matrix, [fn.load(vector, taps + (i * TAPS + j) * vector.bytes) for i in range(TAPS)])
+        for i, value in enumerate(values):
+            fn.store(value, down + (i * TAPS + j) * vector.bytes)
+        fn.fence()
+    for i in range(INPUTS):
+        values = times(fn, matrix, [fn.load(vector, down + (i * TAPS + j) * vector.bytes) for j in range(TAPS)])
+        for j, value in enumerate(values):
+            fn.store(value * float(factors[i] * factors[j]), packed + position * (i * INPUTS + j))
+        fn.fence()
+
+
+# ---------------------------------------------------------------- packing
+
+
+class Cut(NamedTuple):
+    """What it takes to pack weights of one shape; the two array pointers still empty."""
+
+    args: np.ndarray
+    scratch: int
+    units: int
+    keep: tuple
+
+
+def pack(
+    spec: WeightsSpec,
+    target: Target,
+    weight: np.ndarray,
+    groups: int,
+    sizes: tuple[int, int, int],
+    threads: int,
+) -> np.ndarray:
+    """(groups * outputs, channels, ...) of any strides, packed. ``sizes``: bytes from one block of outputs to the next,
+    from one position to the next, and of all.
+
+    Outputs beyond the last one repeat it; channels beyond the last one are zeros.
+    """
+    if not (weight.flags.aligned and weight.dtype.isnative):
+        weight = np.require(weight, weight.dtype.newbyteorder("="), "A")
+    cut = _cut(spec, target, weight.shape, weight.strides, groups, sizes)
+    packed = room(sizes[2], spec.number.dtype)
+    args = cut.args.copy()
+    args[:2] = weight.ctypes.data, packed.ctypes.data
+    pool.run(code(spec, target).address("pack"), args.ctypes.data, cut.scratch, cut.units, threads)
+    return packed
+
+
+@lru_cache(maxsize=512)
+def _cut(
+    spec: WeightsSpec,
+    target: Target,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    groups: int,
+    sizes: tuple[int, int, int],
+) -> Cut:
+    size, lanes = spec.number.bytes, target.lanes(spec.number.bytes)
+    outputs, channels, kernel = shape[0] // groups, shape[1], shape[2:]
+    taps, planes = math.prod(kernel), 1 if len(kernel) < 3 else kernel[0]
+    blocks, pieces = -(-outputs // (spec.vectors * lanes)), -(-channels // lanes)
+    sheet = Sheet(FIELDS)
+    sheet.write(channels=channels, taps=taps, tap_planes=planes, blocks=blocks, pieces=pieces)
+    sheet.write(given_group=strides[0] * outputs, given_channel=strides[1])
+    rows = np.minimum(np.arange(blocks * spec.vectors * lanes), outputs - 1)
+    sheet.point("output_offsets", rows * strides[0])
+    places = np.zeros(kernel, np.int64)
+    for along, step in zip(np.indices(kernel), strides[2:], strict=True):
+        places += along * step
+    sheet.point("tap_offsets", places.ravel())
+    # turned squares are whole ones: where there is less to read, or to write, numbers go one by one
+    along = channels == 1 or strides[1] == taps * size
+    dense = along and bool((places.ravel() == np.arange(taps) * size).all())
+    least = ((channels - 1) % lanes + 1) * taps
+    sheet.write(dense=int(dense and least >= lanes), packed_block=sizes[0], packed_position=sizes[1])
+    scratch = (2 * lanes + lanes * taps) * target.vector_bytes if spec.winograd else 0
+    return Cut(sheet.args(), scratch, groups * blocks * spec.vectors * pieces, tuple(sheet.keep))
+
+
+def room(size: int, dtype: np.dtype) -> np.ndarray:
+    """So many bytes, beginning at a cache line; nothing is written to them."""
+    memory = np.empty(size + ALIGN, np.uint8)
+    skip = -memory.ctypes.data % ALIGN
+    return memory[skip : skip + size].view(dtype)
+
+
+@lru_cache(maxsize=64)
+def code(spec: WeightsSpec, target: Target) -> Code:
+    return build(spec, lambda: emit(target, spec), target)
