@@ -1,0 +1,64 @@
+"""The arguments of torch's convolutions made canonical: one number for each axis, and zeros on either side of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Numbers = tuple[int, ...]
+
+
+class Geometry(NamedTuple):
+    """How windows move over images: a number for each spatial axis."""
+
+    stride: Numbers
+    low: Numbers  # zeros before an axis
+    high: Numbers  # zeros behind it
+    dilation: Numbers
+
+
+def geometry(axes: int, stride: Any, padding: Any, dilation: Any, taps: tuple[int, ...]) -> Geometry | None:
+    """From the arguments of torch.nn.functional.conv1d to conv3d; None where torch would refuse them, or might.
+
+    ``taps``: of the kernel along each axis, which padding="same" depends on.
+    """
+    steps, gaps = numbers(stride, axes, 1), numbers(dilation, axes, 1)
+    if steps is None or gaps is None:
+        return None
+    if padding == "same":
+        if any(step != 1 for step in steps):
+            return None
+        total = tuple(gap * (k - 1) for gap, k in zip(gaps, taps, strict=True))
+        low = tuple(n // 2 for n in total)
+        return Geometry(steps, low, tuple(n - m for n, m in zip(total, low, strict=True)), gaps)
+    sides = numbers(0 if padding == "valid" else padding, axes, 0)
+    return None if sides is None else Geometry(steps, sides, sides, gaps)
+
+
+def numbers(value: Any, axes: int, least: int) -> Numbers | None:
+    """One number for all axes, or one for each; None where it is anything else or smaller than ``least``."""
+    if isinstance(value, int):
+        if isinstance(value, bool) or value < least:
+            return None
+        return (value,) * axes
+    if not isinstance(value, (tuple, list)) or len(value) not in (1, axes):
+        return None
+    for number in value:
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            return None
+    return tuple(value) if len(value) == axes else (value[0],) * axes
+
+
+def outputs(sizes: Any, taps: Any, of: Geometry) -> Numbers:
+    """Sizes of a convolution's result; 0 or less where the window does not fit."""
+    return tuple(
+        (n + low + high - gap * (k - 1) - 1) // step + 1
+        for n, k, step, low, high, gap in zip(sizes, taps, *of, strict=True)
+    )
+
+
+def inputs(sizes: Any, taps: Any, of: Geometry, extra: Numbers) -> Numbers:
+    """Sizes of a transposed convolution's result. ``extra``: torch's output_padding."""
+    return tuple(
+        (n - 1) * step - low - high + gap * (k - 1) + more + 1
+        for n, k, step, low, high, gap, more in zip(sizes, taps, *of, extra, strict=True)
+    )
