@@ -74,7 +74,7 @@ def prepare(
         cut = winograd.launch(plan, images, image_strides, result_strides, limits, threads)
         code = winograd.code(cut.spec, plan.target)
         return Ready(code.address("layer"), cut.args.copy(), cut.scratch, cut.units, (code, cut.keep))
-    made = direct.launch(plan, images, image_strides, result_strides, limits)
+    made = direct.launch(plan, images, image_strides, result_strides, limits, threads)
     code = direct.code(plan.spec, plan.target)
     return Ready(code.address("layer"), made.args.copy(), made.scratch, made.units, (code, made.keep))
 

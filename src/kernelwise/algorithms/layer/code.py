@@ -28,7 +28,7 @@ FIELDS = (
     *("tap_planes", "plane_map", "tap_rows", "tap_offsets"),
     # the panel: rows of a band, which image row each one is; columns
     *("panel", "panel_channel", "panel_plane", "panel_row", "panel_rows", "row_map", "row_step", "columns"),
-    *("column_first", "column_stop", "column_lead", "column_map", "origin"),
+    *("column_first", "column_stop", "column_lead", "column_map", "mapped", "origin"),
     # blocks of pixels
     *("row_group", "tiles", "tile_last", "pixel_step", "line_step"),
     *("chunk", "floor", "ceiling"),
@@ -212,44 +212,54 @@ def _emit_panel(w: Writer) -> None:
     fn = w.module.function("fill_panel", args, internal=True)
     arguments, image, panel, plane, row, rows = fn.args
     a = Record(fn, arguments, FIELDS)
-    planes = a.integer("tap_planes")
+    planes, columns, row_map = a.integer("tap_planes"), a.integer("columns"), a.address("row_map")
+    first, stop, lead = a.integer("column_first"), a.integer("column_stop"), a.integer("column_lead")
+    step, mapped, pitch = a.integer("image_column"), a.integer("mapped"), a.integer("panel_row")
+    image_row, width = a.integer("image_row"), stop - first
     with fn.loop(0, a.integer("channels")) as c, fn.loop(0, planes) as p:
         source_plane = fn.load(I64, a.address("plane_map") + (plane * planes + p) * 8)
         channel = image + c * a.integer("image_channel") + source_plane.maximum(0) * a.integer("image_plane")
         target = panel + c * a.integer("panel_channel") + p * a.integer("panel_plane")
         with fn.loop(0, rows) as r:
-            source_row = fn.load(I64, a.address("row_map") + (row + r) * 8)
-            line = target + r * a.integer("panel_row")
+            source_row = fn.load(I64, row_map + (row + r) * 8)
+            line = target + r * pitch
             inside = (source_plane >= 0) & (source_row >= 0)
             with fn.when(inside.equals(0)):
-                _zeros(w, fn, line, a.integer("columns"))
+                _zeros(w, fn, line, fn.index(0), columns)
             with fn.when(inside):
-                _line(w, fn, a, channel + source_row.maximum(0) * a.integer("image_row"), line)
+                source = channel + source_row.maximum(0) * image_row
+                _zeros(w, fn, line, fn.index(0), first)
+                _zeros(w, fn, line, stop, columns)
+                _inside(w, fn, source + (first + lead) * step, step, line + first * w.size, width)
+                with fn.when(mapped > 0):
+                    _border(w, fn, a, source, line, (fn.index(0), first))
+                    _border(w, fn, a, source, line, (stop, columns))
 
 
-def _zeros(w: Writer, fn: Function, line: Value, columns: Value) -> None:
-    """The pitch of a panel has room for whole vectors."""
-    with fn.loop(0, columns, w.lanes) as x:
+def _zeros(w: Writer, fn: Function, line: Value, start: Value, stop: Value) -> None:
+    """Whole vectors: what they cover too much is written later; behind the last row there is room for it."""
+    with fn.loop(start, stop, w.lanes) as x:
         fn.store(fn.constant(w.vector, 0.0), line + x * w.size)
 
 
-def _line(w: Writer, fn: Function, a: Record, source: Value, line: Value) -> None:
-    """One row: the columns inside the image in vectors, those of the padding one by one."""
-    first, stop, lead = a.integer("column_first"), a.integer("column_stop"), a.integer("column_lead")
-    step, column_map = a.integer("image_column"), a.address("column_map")
-    dense = step.equals(w.size)
-    whole = fn.select(dense, stop, first)
-    with fn.when(whole - first >= w.lanes), fn.loop(first, whole, w.lanes) as x:
-        here = x.minimum(whole - w.lanes)
-        fn.store(fn.load(w.vector, source + (here + lead) * w.size), line + here * w.size)
-    begin = fn.select(whole - first >= w.lanes, whole, first)
-    with fn.loop(begin, stop) as x:
-        fn.store(fn.load(w.scalar, source + (x + lead) * step), line + x * w.size)
-    for start, end in ((fn.index(0), first), (stop, a.integer("columns"))):
-        with fn.loop(start, end) as x:
-            column = fn.load(I64, column_map + x * 8)
-            pixel = fn.load(w.scalar, source + column.maximum(0) * step)
-            fn.store(fn.select(column < 0, fn.constant(w.scalar, 0.0), pixel), line + x * w.size)
+def _inside(w: Writer, fn: Function, source: Value, step: Value, line: Value, width: Value) -> None:
+    """The columns of the image, in the largest pieces that fit; the last one is moved back."""
+    dense, piece = step.equals(w.size), w.lanes
+    with fn.when(dense.equals(0)), fn.loop(0, width) as x:
+        fn.store(fn.load(w.scalar, source + x * step), line + x * w.size)
+    while piece:
+        fits = width >= piece if piece == w.lanes else (width >= piece) & (width < 2 * piece)
+        with fn.when(dense & fits), fn.loop(0, width, piece) as x:
+            here = x.minimum(width - piece)
+            fn.store(fn.load(w.scalar.of(piece), source + here * w.size), line + here * w.size)
+        piece //= 2
+
+
+def _border(w: Writer, fn: Function, a: Record, source: Value, line: Value, span: tuple[Value, Value]) -> None:
+    """Columns outside the image that stand for others."""
+    with fn.loop(*span) as x:
+        column = fn.load(I64, a.address("column_map") + x * 8)
+        fn.store(fn.load(w.scalar, source + column * a.integer("image_column")), line + x * w.size)
 
 
 # ---------------------------------------------------------------- units
@@ -310,7 +320,17 @@ def _block(w, fn, a, args, scratch, x, weights, bias, out, valid) -> None:  # ty
         fn.store(fn.constant(w.vector, 0.0), sums + k * w.vector.bytes, align=w.vector.bytes)
     chunk, channels = a.integer("chunk"), a.integer("channels")
     each = a.integer("tap_rows") * (w.spec.taps * w.tap_bytes)
+    _announce(w, fn, a, out)
     with fn.loop(0, channels, chunk) as c:
         count = chunk.minimum(channels - c)
         fn.call("sums", VOID, [args, x + c * a.integer("panel_channel"), weights + c * each, count, sums])
     fn.call("finish", VOID, [args, sums, bias, out, valid, spare])
+
+
+def _announce(w: Writer, fn: Function, a: Record, out: Value) -> None:
+    """Ask for the lines of the result that the block will write, so that they are there when it does."""
+    channel, end = a.integer("result_channel"), (len(w.spec.pixels) - 1) * w.size
+    for k in range(0 if w.spec.channels_last else w.block):
+        line = out + channel * k
+        fn.prefetch(line)
+        fn.prefetch(line + end)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 ALIGN = 64
 CHAIN = 256  # products that are added up in one go
 PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
-LEAST_UNITS = 16
+LEAST_UNITS = 8
+UNITS_PER_THREAD = 4
 UNIT_WORK = 1 << 21  # multiply-adds below which a unit is not worth being shared out
 ONE = Axis(1, 1, 0, 1, 1, 1)
 
@@ -83,7 +84,7 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     copied = problem.padded or row_bytes == 0
     width = (columns.out - 1) * columns.stride + columns.reach + 1
     lanes = target.lanes(size)
-    pitch = up(width * size, lanes * size) + lanes * size if copied else row_bytes
+    pitch = width * size if copied else row_bytes
     most = most_pixels(target)
     group = min(most // columns.out, rows.out) if columns.out <= most // 2 and joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
@@ -164,8 +165,10 @@ def launch(
     image_strides: tuple[int, ...],
     result_strides: tuple[int, ...],
     limits: tuple[float, float],
+    threads: int,
 ) -> LayerLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
+    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. In how many parts
+    the outputs are shared out changes no result."""
     problem = plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
@@ -173,7 +176,7 @@ def launch(
     taps = math.prod(a.taps for a in problem.axes)
     blocks, bands = -(-problem.outputs // block), -(-rows.out // plan.band)
     units = images * problem.groups * planes.out * bands
-    parts = min(blocks, max(1, LEAST_UNITS // units))
+    parts = min(blocks, -(-threads * UNITS_PER_THREAD // units) if threads > 1 else 1)
     part_blocks = -(-blocks // parts)
     parts = -(-blocks // part_blocks)
     sheet.write(
@@ -239,6 +242,7 @@ def _columns(plan: LayerPlan, sheet: Sheet) -> None:
     first = min(width, max(0, -axis.start))
     stop = max(first, min(width, axis.n - axis.start))
     sheet.write(columns=width, column_lead=axis.start, column_first=first, column_stop=stop)
+    sheet.write(mapped=int(plan.problem.border != "constant" and axis.n > 0))
 
 
 def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
@@ -246,7 +250,7 @@ def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
     sizes = {
         "at_sums": len(spec.pixels) * spec.vectors * target.vector_bytes,
         "at_spare": len(spec.pixels) * ALIGN,
-        "at_panel": plan.problem.channels * plan.panel_channel if plan.panel else 0,
+        "at_panel": plan.problem.channels * plan.panel_channel + target.vector_bytes if plan.panel else 0,
     }
     ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
     sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
