@@ -104,9 +104,9 @@ class Function:
         """Keep the compiler, not the machine, from moving loads across: it would merge them and spill sums."""
         self.line('call void asm sideeffect "", "~{memory}"()')
 
-    def prefetch(self, pointer: Value) -> None:
-        """Ask for a line of memory that will be written. The address may be any: nothing is read."""
-        self.call("llvm.prefetch.p0", VOID, [pointer, *(self.constant(I32, n) for n in (1, 3, 1))])
+    def prefetch(self, pointer: Value, write: bool = False) -> None:
+        """Ask for a line of memory that will be read, or written. The address may be any: nothing happens to it."""
+        self.call("llvm.prefetch.p0", VOID, [pointer, *(self.constant(I32, n) for n in (int(write), 3, 1))])
 
     def pause(self) -> None:
         """Tell the core that this thread waits for another one."""

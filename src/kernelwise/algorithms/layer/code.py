@@ -35,6 +35,8 @@ FIELDS = (
     *("at_panel", "at_sums", "at_spare"),
 )
 
+CHANNELS_AHEAD = 2  # whose pixels are asked for while those of one are copied
+
 
 class Writer:
     """What all functions of one routine share."""
@@ -215,7 +217,7 @@ def _emit_panel(w: Writer) -> None:
     planes, columns, row_map = a.integer("tap_planes"), a.integer("columns"), a.address("row_map")
     first, stop, lead = a.integer("column_first"), a.integer("column_stop"), a.integer("column_lead")
     step, mapped, pitch = a.integer("image_column"), a.integer("mapped"), a.integer("panel_row")
-    image_row, width = a.integer("image_row"), stop - first
+    image_row, width, ahead = a.integer("image_row"), stop - first, a.integer("image_channel") * CHANNELS_AHEAD
     with fn.loop(0, a.integer("channels")) as c, fn.loop(0, planes) as p:
         source_plane = fn.load(I64, a.address("plane_map") + (plane * planes + p) * 8)
         channel = image + c * a.integer("image_channel") + source_plane.maximum(0) * a.integer("image_plane")
@@ -230,7 +232,7 @@ def _emit_panel(w: Writer) -> None:
                 source = channel + source_row.maximum(0) * image_row
                 _zeros(w, fn, line, fn.index(0), first)
                 _zeros(w, fn, line, stop, columns)
-                _inside(w, fn, source + (first + lead) * step, step, line + first * w.size, width)
+                _inside(w, fn, source + (first + lead) * step, step, line + first * w.size, width, ahead)
                 with fn.when(mapped > 0):
                     _border(w, fn, a, source, line, (fn.index(0), first))
                     _border(w, fn, a, source, line, (stop, columns))
@@ -242,8 +244,9 @@ def _zeros(w: Writer, fn: Function, line: Value, start: Value, stop: Value) -> N
         fn.store(fn.constant(w.vector, 0.0), line + x * w.size)
 
 
-def _inside(w: Writer, fn: Function, source: Value, step: Value, line: Value, width: Value) -> None:
-    """The columns of the image, in the largest pieces that fit; the last one is moved back."""
+def _inside(w: Writer, fn: Function, source: Value, step: Value, line: Value, width: Value, ahead: Value) -> None:
+    """The columns of the image, in the largest pieces that fit; the last one is moved back. Those ``ahead`` bytes on
+    are asked for."""
     dense, piece = step.equals(w.size), w.lanes
     with fn.when(dense.equals(0)), fn.loop(0, width) as x:
         fn.store(fn.load(w.scalar, source + x * step), line + x * w.size)
@@ -251,6 +254,8 @@ def _inside(w: Writer, fn: Function, source: Value, step: Value, line: Value, wi
         fits = width >= piece if piece == w.lanes else (width >= piece) & (width < 2 * piece)
         with fn.when(dense & fits), fn.loop(0, width, piece) as x:
             here = x.minimum(width - piece)
+            if piece == w.lanes:
+                fn.prefetch(source + here * w.size + ahead)
             fn.store(fn.load(w.scalar.of(piece), source + here * w.size), line + here * w.size)
         piece //= 2
 
@@ -332,5 +337,5 @@ def _announce(w: Writer, fn: Function, a: Record, out: Value) -> None:
     channel, end = a.integer("result_channel"), (len(w.spec.pixels) - 1) * w.size
     for k in range(0 if w.spec.channels_last else w.block):
         line = out + channel * k
-        fn.prefetch(line)
-        fn.prefetch(line + end)
+        fn.prefetch(line, write=True)
+        fn.prefetch(line + end, write=True)
