@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch._C import _functorch as transforms
 from torch.autograd import forward_ad
+from torch.compiler import is_compiling
 
 from . import engine
 from .geometry import Geometry, inputs, outputs
@@ -18,7 +19,11 @@ PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def situation() -> str:
-    """Why torch's own functions run wherever we are now; empty where ours may. Not asked while torch compiles."""
+    """Why torch's own functions run, whatever they are given; empty where ours may."""
+    if torch.is_autocast_enabled("cpu"):
+        return f"autocast asks for {_name(torch.get_autocast_dtype('cpu'))}"
+    if is_compiling():
+        return ""
     if torch._C._get_tracing_state() is not None:
         return "torch.jit.trace and ONNX know torch's own operators only"
     if transforms.peek_interpreter_stack() is not None:
@@ -48,69 +53,48 @@ def tensors(axes: int, input: Any, weight: Any, bias: Any) -> str:
     return ""
 
 
-def autocast() -> str:
-    """Why autocast asks for torch's own functions; empty where it does not."""
-    if torch.is_autocast_enabled("cpu"):
-        return f"autocast asks for {_name(torch.get_autocast_dtype('cpu'))}"
-    return ""
-
-
-def sizes(channels: int, weight: Tensor, bias: Tensor | None, groups: Any, made: int) -> str:
-    """Why channels and groups are for torch to look at; empty where they fit.
-
-    ``channels``: those that `input` has, ``made``: those of the result.
-    """
-    if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
-        return f"torch refuses `groups`={groups!r}"
-    if channels < 1 or channels % groups or made < 1 or made % groups or 0 in weight.shape:
-        return "torch decides on channels that are no multiple of `groups`, and on sizes of 0"
-    if bias is not None and (bias.ndim != 1 or bias.shape[0] != made):
-        return f"torch refuses a `bias` of shape {tuple(bias.shape)} for {made} channels"
-    return ""
-
-
-def forward(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry | None, groups: int) -> str:
+def forward(input: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry | None) -> str:
     """Why a convolution of these tensors is torch's own; empty where it is ours."""
+    if of is None:
+        return "torch decides on `stride`, `padding`, `dilation` or `groups`"
     axes = weight.ndim - 2
-    channels = input.shape[-axes - 1]
-    reason = sizes(channels, weight, bias, groups, weight.shape[0])
-    if reason:
-        return reason
-    if weight.shape[1] * groups != channels:
-        return f"torch refuses an `input` of {channels} channels for a `weight` of {weight.shape[1]} * {groups}"
-    if geometry is None:
-        return "torch decides on `stride`, `padding` or `dilation`"
-    spatial = input.shape[-axes:]
-    if min(*spatial, *outputs(spatial, weight.shape[2:], geometry)) < 1:
-        return "the kernel is larger than the padded image: torch refuses that"
-    return engine.lacks("forward", geometry, groups)
+    spatial, channels = input.shape[-axes:], input.shape[-axes - 1]
+    if weight.shape[1] * of.groups != channels or 0 in weight.shape or weight.shape[0] % of.groups:
+        return f"torch refuses `input` of {channels} channels under `weight` of {_shape(weight)}, `groups`={of.groups}"
+    if bias is not None and bias.shape != weight.shape[:1]:
+        return f"torch refuses a `bias` of shape {_shape(bias)} for {weight.shape[0]} channels"
+    if min(*spatial, *outputs(spatial, weight.shape[2:], of)) < 1:
+        return "torch refuses a kernel larger than the padded image, or decides on an image without pixels"
+    if of.border != "constant" and not _within(of, spatial):
+        return "torch decides on padding beyond the image's own size"
+    return engine.lacks("forward", of)
+
+
+def _within(of: Geometry, spatial: Any) -> bool:
+    """Whether torch pads so far: by reflection less than the image's size, around the circle no more."""
+    spare = 1 if of.border == "reflect" else 0
+    far = zip(spatial, of.low, of.high, strict=True)
+    return of.border == "edge" or all(max(low, high) <= n - spare for n, low, high in far)
 
 
 def transposed(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    geometry: Geometry | None,
-    groups: int,
-    extra: tuple[int, ...] | None,
+    input: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry | None, extra: tuple[int, ...] | None
 ) -> str:
     """Why a transposed convolution of these tensors is torch's own; empty where it is ours."""
+    if of is None or extra is None:
+        return "torch decides on `stride`, `padding`, `dilation`, `groups` or `output_padding`"
     axes = weight.ndim - 2
-    channels = input.shape[-axes - 1]
-    reason = sizes(channels, weight, bias, groups, weight.shape[1] * groups if isinstance(groups, int) else 0)
-    if reason:
-        return reason
-    if weight.shape[0] != channels:
-        return f"torch refuses an `input` of {channels} channels for a `weight` of {weight.shape[0]}"
-    if geometry is None or extra is None:
-        return "torch decides on `stride`, `padding`, `dilation` or `output_padding`"
-    for more, step, gap in zip(extra, geometry.stride, geometry.dilation, strict=True):
+    spatial, channels = input.shape[-axes:], input.shape[-axes - 1]
+    if weight.shape[0] != channels or 0 in weight.shape or channels % of.groups:
+        return f"torch refuses `input` of {channels} channels under `weight` of {_shape(weight)}, `groups`={of.groups}"
+    if bias is not None and (bias.ndim != 1 or bias.shape[0] != weight.shape[1] * of.groups):
+        return f"torch refuses a `bias` of shape {_shape(bias)} for {weight.shape[1] * of.groups} channels"
+    for more, step, gap in zip(extra, of.stride, of.dilation, strict=True):
         if more >= max(step, gap):
             return "torch refuses an `output_padding` that is neither below `stride` nor below `dilation`"
-    spatial = input.shape[-axes:]
-    if min(*spatial, *inputs(spatial, weight.shape[2:], geometry, extra)) < 1:
-        return "the result is empty: torch decides"
-    return engine.lacks("input gradient", geometry, groups)
+    if min(*spatial, *inputs(spatial, weight.shape[2:], of, extra)) < 1:
+        return "torch decides on an image or a result without pixels"
+    return engine.lacks("input gradient", of)
 
 
 def _fake(tensor: Any) -> bool:
@@ -121,3 +105,7 @@ def _fake(tensor: Any) -> bool:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)

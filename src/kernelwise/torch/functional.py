@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.compiler import is_compiling
 from torch.nn import functional as own
 from torch.overrides import handle_torch_function
 
-from . import choice, ops
-from .geometry import Geometry, geometry, inputs, numbers
+from . import choice, engine, gradients
+from .geometry import Geometry, Numbers, geometry, inputs, numbers
 
 OWN: dict[int, Any] = {1: own.conv1d, 2: own.conv2d, 3: own.conv3d}
 OWN_TRANSPOSED: dict[int, Any] = {1: own.conv_transpose1d, 2: own.conv_transpose2d, 3: own.conv_transpose3d}
@@ -51,6 +49,7 @@ def conv2d(
     Gradients of any order. What kernelwise does not take (other dtypes than float32 and float64, other devices,
     arguments that are errors) is handed to torch's function of this name; `explain` says what happens and why.
 
+    >>> import torch
     >>> x = torch.tensor([[[[1.0, 1.0, 0.0, 0.0, 1.0, 1.0]]]])
     >>> conv2d(x, torch.tensor([[[[1.0, -1.0]]]]))
     tensor([[[[ 0.,  1.,  0., -1.,  0.]]]])
@@ -105,6 +104,7 @@ def conv_transpose2d(
     It is the input gradient of `conv2d` with the same arguments, plus the bias. Gradients of any order; `explain` says
     what runs and why.
 
+    >>> import torch
     >>> x = torch.tensor([[[[1.0, 0.0, 2.0]]]])
     >>> conv_transpose2d(x, torch.tensor([[[[1.0, -1.0]]]]))
     tensor([[[[ 1., -1.,  2., -2.]]]])
@@ -131,6 +131,7 @@ def corr2d(X: Tensor, K: Tensor) -> Tensor:
 
     X : (..., H, W), K : (h, w), of one dtype. Returns (..., H - h + 1, W - w + 1). Errors are those of conv2d.
 
+    >>> import torch
     >>> X = torch.arange(9.0).reshape(3, 3)
     >>> corr2d(X, torch.arange(4.0).reshape(2, 2))
     tensor([[19., 25.],
@@ -144,14 +145,25 @@ def corr2d(X: Tensor, K: Tensor) -> Tensor:
 
 
 def judge(
-    axes: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+    axes: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    mode: str = "zeros",
 ) -> tuple[str, Geometry | None]:
-    """Why a convolution is torch's own, empty where it is ours; and its geometry."""
-    reason = _surroundings() or choice.tensors(axes, input, weight, bias)
+    """Why a convolution is torch's own, empty where it is ours; and its geometry. ``mode``: a layer's padding_mode."""
+    reason = choice.situation() or choice.tensors(axes, input, weight, bias)
     if reason:
         return reason, None
-    found = geometry(axes, stride, padding, dilation, weight.shape[2:])
-    return choice.forward(input, weight, bias, found, groups), found
+    of = geometry(axes, stride, padding, dilation, groups, weight.shape[2:], mode)
+    reason = choice.forward(input, weight, bias, of)
+    if of is not None and mode != "zeros" and not reason and gradients.wanted(input, weight, bias):
+        reason = engine.lacks("input gradient", of) or engine.lacks("weight gradient", of)
+    return reason, of
 
 
 def judge_transposed(
@@ -164,18 +176,15 @@ def judge_transposed(
     output_padding: Any,
     groups: Any,
     dilation: Any,
-) -> tuple[str, Geometry | None, tuple[int, ...] | None]:
+) -> tuple[str, Geometry | None, Numbers | None]:
     """Why a transposed convolution is torch's own, empty where it is ours; its geometry and output padding."""
-    reason = _surroundings() or choice.tensors(axes, input, weight, bias)
+    reason = choice.situation() or choice.tensors(axes, input, weight, bias)
     if reason:
         return reason, None, None
-    found = None if isinstance(padding, str) else geometry(axes, stride, padding, dilation, weight.shape[2:])
+    sides = None if isinstance(padding, str) else padding
+    of = geometry(axes, stride, sides, dilation, groups, weight.shape[2:])
     extra = numbers(output_padding, axes, 0)
-    return choice.transposed(input, weight, bias, found, groups, extra), found, extra
-
-
-def _surroundings() -> str:
-    return choice.autocast() or ("" if is_compiling() else choice.situation())
+    return choice.transposed(input, weight, bias, of, extra), of, extra
 
 
 def _convolve(
@@ -189,20 +198,35 @@ def _convolve(
     dilation: Any,
     groups: int,
 ) -> Tensor:
-    reason, found = judge(axes, input, weight, bias, stride, padding, dilation, groups)
-    if found is None or reason:
+    reason, of = judge(axes, input, weight, bias, stride, padding, dilation, groups)
+    if of is None or reason:
         return _own(named, OWN[axes], input, weight, bias, stride, padding, dilation, groups)
+    return _batched(axes, input, weight, bias, of)
+
+
+def convolve_bordered(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    mode: str,
+    sides: list[int],
+) -> Tensor:
+    """The convolution of a layer whose padding_mode is ``mode``, where torch pads by ``sides`` first."""
+    axes = weight.ndim - 2
+    reason, of = judge(axes, input, weight, bias, stride, padding, dilation, groups, mode)
+    if of is None or reason:
+        return NAMED[axes](own.pad(input, sides, mode=mode), weight, bias, stride, 0, dilation, groups)
+    return _batched(axes, input, weight, bias, of)
+
+
+def _batched(axes: int, input: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry) -> Tensor:
     if input.ndim == axes + 1:
-        return convolve(input.unsqueeze(0), weight, bias, found, groups).squeeze(0)
-    return convolve(input, weight, bias, found, groups)
-
-
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, groups: int) -> Tensor:
-    """The convolution of tensors that `judge` has found to be ours, (n, c, ...)."""
-    if _traced() or _gradients(x, weight, bias):
-        y: Tensor = ops.convolution(x, weight, bias, *of, groups)
-        return y
-    return ops.forward_now(x, weight, bias, of, groups)
+        return gradients.convolution(input.unsqueeze(0), weight, bias, of).squeeze(0)
+    return gradients.convolution(input, weight, bias, of)
 
 
 def _transpose(
@@ -217,30 +241,15 @@ def _transpose(
     groups: int,
     dilation: Any,
 ) -> Tensor:
-    reason, found, extra = judge_transposed(
-        axes, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-    if found is None or extra is None or reason:
-        return _own(named, OWN_TRANSPOSED[axes], input, weight, bias, stride, padding, output_padding, groups, dilation)
+    reason, of, extra = judge_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    if of is None or extra is None or reason:
+        theirs = OWN_TRANSPOSED[axes]
+        return _own(named, theirs, input, weight, bias, stride, padding, output_padding, groups, dilation)
     x = input if input.ndim == axes + 2 else input.unsqueeze(0)
-    sizes = inputs(x.shape[2:], weight.shape[2:], found, extra)
-    if _traced() or _gradients(x, weight, bias):
-        y = ops.input_gradient(x, weight, sizes, *found, groups)
-        y = y if bias is None else y + bias.reshape(-1, *(1,) * axes)
-    else:
-        y = ops.input_gradient_now(x, weight, sizes, found, groups)
-        y = y if bias is None else y.add_(bias.reshape(-1, *(1,) * axes))
+    y = gradients.input_gradient(x, weight, inputs(x.shape[2:], weight.shape[2:], of, extra), of)
+    if bias is not None:
+        y = y + bias.reshape(-1, *(1,) * axes)
     return y if input.ndim == axes + 2 else y.squeeze(0)
-
-
-def _traced() -> bool:
-    """Whether torch's dispatcher must see the call."""
-    return is_compiling() or torch._C._len_torch_dispatch_stack() > 0 or torch._C._len_torch_function_stack() > 0
-
-
-def _gradients(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    asked = x.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    return asked and torch.is_grad_enabled()
 
 
 def _own(named: Callable[..., Tensor], function: Callable[..., Tensor], *arguments: Any) -> Tensor:
@@ -250,3 +259,7 @@ def _own(named: Callable[..., Tensor], function: Callable[..., Tensor], *argumen
             stands: Tensor = handle_torch_function(named, (thing,), *arguments)
             return stands
     return function(*arguments)
+
+
+NAMED: dict[int, Any] = {1: conv1d, 2: conv2d, 3: conv3d}
+NAMED_TRANSPOSED: dict[int, Any] = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}

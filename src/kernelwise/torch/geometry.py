@@ -1,37 +1,43 @@
-"""The arguments of torch's convolutions made canonical: one number for each axis, and zeros on either side of it."""
+"""The arguments of torch's convolutions made canonical: one number for each axis, and pixels on either side of it."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 Numbers = tuple[int, ...]
+BORDERS = {"zeros": "constant", "replicate": "edge", "reflect": "reflect", "circular": "wrap"}  # torch's names, ours
 
 
 class Geometry(NamedTuple):
     """How windows move over images: a number for each spatial axis."""
 
     stride: Numbers
-    low: Numbers  # zeros before an axis
-    high: Numbers  # zeros behind it
+    low: Numbers  # pixels put before an axis
+    high: Numbers  # pixels put behind it
     dilation: Numbers
+    groups: int
+    border: str = "constant"  # what they are
 
 
-def geometry(axes: int, stride: Any, padding: Any, dilation: Any, taps: tuple[int, ...]) -> Geometry | None:
+def geometry(
+    axes: int, stride: Any, padding: Any, dilation: Any, groups: Any, taps: Numbers, mode: str = "zeros"
+) -> Geometry | None:
     """From the arguments of torch.nn.functional.conv1d to conv3d; None where torch would refuse them, or might.
 
-    ``taps``: of the kernel along each axis, which padding="same" depends on.
+    ``taps``: of the kernel along each axis, which padding="same" depends on; ``mode``: torch's padding_mode.
     """
+    border = BORDERS[mode]
     steps, gaps = numbers(stride, axes, 1), numbers(dilation, axes, 1)
-    if steps is None or gaps is None:
+    if steps is None or gaps is None or not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         return None
     if padding == "same":
         if any(step != 1 for step in steps):
             return None
         total = tuple(gap * (k - 1) for gap, k in zip(gaps, taps, strict=True))
         low = tuple(n // 2 for n in total)
-        return Geometry(steps, low, tuple(n - m for n, m in zip(total, low, strict=True)), gaps)
+        return Geometry(steps, low, tuple(n - m for n, m in zip(total, low, strict=True)), gaps, groups, border)
     sides = numbers(0 if padding == "valid" else padding, axes, 0)
-    return None if sides is None else Geometry(steps, sides, sides, gaps)
+    return None if sides is None else Geometry(steps, sides, sides, gaps, groups, border)
 
 
 def numbers(value: Any, axes: int, least: int) -> Numbers | None:
@@ -50,15 +56,11 @@ def numbers(value: Any, axes: int, least: int) -> Numbers | None:
 
 def outputs(sizes: Any, taps: Any, of: Geometry) -> Numbers:
     """Sizes of a convolution's result; 0 or less where the window does not fit."""
-    return tuple(
-        (n + low + high - gap * (k - 1) - 1) // step + 1
-        for n, k, step, low, high, gap in zip(sizes, taps, *of, strict=True)
-    )
+    along = zip(sizes, taps, of.stride, of.low, of.high, of.dilation, strict=True)
+    return tuple((n + low + high - gap * (k - 1) - 1) // step + 1 for n, k, step, low, high, gap in along)
 
 
 def inputs(sizes: Any, taps: Any, of: Geometry, extra: Numbers) -> Numbers:
     """Sizes of a transposed convolution's result. ``extra``: torch's output_padding."""
-    return tuple(
-        (n - 1) * step - low - high + gap * (k - 1) + more + 1
-        for n, k, step, low, high, gap, more in zip(sizes, taps, *of, extra, strict=True)
-    )
+    along = zip(sizes, taps, of.stride, of.low, of.high, of.dilation, extra, strict=True)
+    return tuple((n - 1) * step - low - high + gap * (k - 1) + more + 1 for n, k, step, low, high, gap, more in along)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
-from torch.nn import functional as own
 
 from . import functional
 
@@ -29,11 +26,20 @@ class _Forward(nn.modules.conv._ConvNd):
     """What a convolution layer does when it is called."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        convolve = CONVOLVE[len(self.kernel_size)]
-        padding: Any = self.padding
         if self.padding_mode != "zeros":
-            input, padding = own.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
-        return convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+            return functional.convolve_bordered(
+                input,
+                weight,
+                bias,
+                self.stride,
+                self.padding,
+                self.dilation,
+                self.groups,
+                self.padding_mode,
+                self._reversed_padding_repeated_twice,
+            )
+        convolve = functional.NAMED[len(self.kernel_size)]
+        return convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class _Transposed(nn.modules.conv._ConvTransposeNd):
@@ -47,16 +53,8 @@ class _Transposed(nn.modules.conv._ConvTransposeNd):
         extra = self._output_padding(
             input, output_size, self.stride, self.padding, self.kernel_size, axes, self.dilation
         )
-        transpose = TRANSPOSE[axes]
+        transpose = functional.NAMED_TRANSPOSED[axes]
         return transpose(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
-
-
-CONVOLVE: dict[int, Any] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
-TRANSPOSE: dict[int, Any] = {
-    1: functional.conv_transpose1d,
-    2: functional.conv_transpose2d,
-    3: functional.conv_transpose3d,
-}
 
 
 class Conv1d(_Forward, nn.Conv1d):

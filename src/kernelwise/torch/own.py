@@ -9,37 +9,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .geometry import Geometry
+from .geometry import BORDERS, Geometry
+
+NAMES = {ours: torchs for torchs, ours in BORDERS.items()} | {"constant": "constant"}
 
 
-def input_gradient(dy: Tensor, weight: Tensor, out: Tensor, geometry: Geometry, groups: int) -> Tensor:
+def input_gradient(dy: Tensor, weight: Tensor, out: Tensor, of: Geometry) -> Tensor:
     """dx into ``out``, whose shape is that of x."""
-    out.copy_(_crop(_backward(dy, out.contiguous(), weight, geometry, groups, 0), geometry))
+    with torch.enable_grad():
+        x = torch.zeros_like(out, requires_grad=True, memory_format=torch.contiguous_format)
+        padded = functional.pad(x, _sides(of), mode=NAMES[of.border])
+    found = _backward(dy, padded, weight, of, 0)
+    out.copy_(torch.autograd.grad(padded, x, found)[0])
     return out
 
 
-def weight_gradient(dy: Tensor, x: Tensor, out: Tensor, geometry: Geometry, groups: int) -> Tensor:
+def weight_gradient(dy: Tensor, x: Tensor, out: Tensor, of: Geometry) -> Tensor:
     """dw into ``out``, whose shape is that of w."""
-    out.copy_(_backward(dy, x, out, geometry, groups, 1))
+    out.copy_(_backward(dy, functional.pad(x, _sides(of), mode=NAMES[of.border]), out, of, 1))
     return out
 
 
-def _backward(dy: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, groups: int, which: int) -> Tensor:
-    stride, low, high, dilation = geometry
-    uneven = low != high
-    if uneven:
-        x = functional.pad(x, [side for pair in zip(reversed(low), reversed(high), strict=True) for side in pair])
+def _sides(of: Geometry) -> list[int]:
+    return [side for pair in zip(reversed(of.low), reversed(of.high), strict=True) for side in pair]
+
+
+def _backward(dy: Tensor, x: Tensor, weight: Tensor, of: Geometry, which: int) -> Tensor:
+    none = [0] * len(of.stride)
+    dense = (tensor.detach().contiguous() for tensor in (dy, x, weight))
     found: Tensor = torch.ops.aten.convolution_backward(
-        *(tensor.detach().contiguous() for tensor in (dy, x, weight)), None, stride,
-        [0] * len(low) if uneven else low, dilation, False, [0] * len(low), groups,
-        [which == 0, which == 1, False],
-    )[which]  # fmt: skip
+        *dense, None, of.stride, none, of.dilation, False, none, of.groups, [which == 0, which == 1, False]
+    )[which]
     return found
-
-
-def _crop(dx: Tensor, geometry: Geometry) -> Tensor:
-    """What `_backward` padded is cut off again."""
-    if geometry.low != geometry.high:
-        for axis, (low, high) in enumerate(zip(geometry.low, geometry.high, strict=True), 2):
-            dx = dx.narrow(axis, low, dx.shape[axis] - low - high)
-    return dx
