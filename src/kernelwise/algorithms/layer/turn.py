@@ -15,20 +15,22 @@ TURN_ARGS = [("source", PTR), ("offsets", PTR), ("first", I64), ("count", I64), 
 
 
 def emit_turn(module: Module, vector: Type) -> None:
-    """``turn(source, offsets, first, count, limit, line, pitch)``: the numbers first .. first + count - 1 of the rows.
+    """``turn(source, offsets, first, count, limit, line, pitch, ahead)``: the numbers first .. first + count - 1 of the rows.
 
     Row k begins at ``source`` plus the k-th of ``offsets``, in bytes, and has ``limit`` numbers, at least a vector's,
     all of which may be read. Number ``first + i`` of all rows goes to ``line + i * pitch``. If there are fewer than a
-    vector's, up to a vector's are written, and as many before the line.
+    vector's, up to a vector's are written, and as many before the line. What lies ``ahead`` bytes on is asked for.
     """
     lanes, size = vector.lanes, vector.element_bytes
-    fn = module.function("turn", [*TURN_ARGS, ("line", PTR), ("pitch", I64)], internal=True)
-    source, offsets, first, count, limit, line, pitch = fn.args
+    fn = module.function("turn", [*TURN_ARGS, ("line", PTR), ("pitch", I64), ("ahead", I64)], internal=True)
+    source, offsets, first, count, limit, line, pitch, ahead = fn.args
     rows = [source + fn.load(I64, offsets + 8 * k) for k in range(lanes)]
     last = (first + count.maximum(lanes) - lanes).minimum(limit - lanes)
     with fn.loop(0, count, lanes) as i:
         at = (first + i).minimum(last)
         turned = transpose(fn, [fn.load(vector, row + at * size) for row in rows])
+        for row in rows:
+            fn.prefetch(row + at * size + ahead)
         place = line + (at - first) * pitch
         for k, value in enumerate(turned):
             fn.store(value, place + pitch * k)

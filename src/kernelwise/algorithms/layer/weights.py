@@ -32,6 +32,7 @@ FIELDS = (
 )
 SQUARE = TAPS * TAPS
 ALIGN = 64
+AHEAD = 1024  # bytes of a row that are asked for before their turn
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _read(fn: Function, a: Record, given: Value, offsets: Value, *rest: Value) -
     taps, dense = a.integer("taps"), a.integer("dense")
     with fn.when(dense > 0):
         limit = a.integer("channels") * taps
-        fn.call("turn", VOID, [given, offsets, first * taps, count * taps, limit, line, pitch])
+        fn.call("turn", VOID, [given, offsets, first * taps, count * taps, limit, line, pitch, fn.index(AHEAD)])
     with fn.when(dense.equals(0)), fn.loop(0, count) as c, fn.loop(0, taps) as tap:
         source = given + (first + c) * a.integer("given_channel") + fn.load(I64, a.address("tap_offsets") + tap * 8)
         place = line + (c * taps + tap) * pitch

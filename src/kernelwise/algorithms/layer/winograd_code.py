@@ -29,7 +29,7 @@ FIELDS = (
     # units: ((((together * groups + group) * planes + plane) * bands + band) * segments + segment) * parts + part
     *("images", "together", "groups", "planes", "bands", "segments", "parts"),
     *("band_tiles", "tile_rows", "segment_tiles", "tile_columns", "rows_out", "columns_out"),
-    *("image_batch", "image_group", "image_plane", "image_row", "image_column"),
+    *("image_batch", "image_group", "image_block", "image_plane", "image_row", "image_column"),
     *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
     # channels: byte offsets from the first one of a group, the last one repeated until a vector is full
     *("channel_offsets", "channel_blocks", "whole_blocks", "all_blocks", "block_counts", "chain"),

@@ -181,7 +181,12 @@ def _channels(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> Non
     counts = np.minimum(lanes, channels - np.arange(blocks) * lanes)
     unroll = min(UNROLL, lanes)
     sheet.point("block_counts", np.ascontiguousarray(np.tile(-(-counts // unroll) * unroll, planes)))
-    sheet.write(channel_blocks=blocks, whole_blocks=channels // lanes, all_blocks=blocks * planes)
+    sheet.write(
+        image_block=lanes * strides[1],
+        channel_blocks=blocks,
+        whole_blocks=channels // lanes,
+        all_blocks=blocks * planes,
+    )
     sheet.write(chain=max(1, CHAIN // lanes))
 
 

@@ -73,7 +73,15 @@ def _emit_rows(w: Writer) -> None:
             source = image + row * a.integer("image_row")
             with fn.when(reading.equals(TURNED)):
                 begin = row * a.integer("lead")
-                arguments = [offsets, begin + column, columns, a.integer("limit"), line, pitch]
+                arguments = [
+                    offsets,
+                    begin + column,
+                    columns,
+                    a.integer("limit"),
+                    line,
+                    pitch,
+                    a.integer("image_block"),
+                ]
                 fn.call("turn", VOID, [source + begin * -w.size, *arguments])
             with fn.when(along):
                 here = source + (fn.load(I64, offsets) + column * step)
