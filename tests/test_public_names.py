@@ -11,10 +11,17 @@ import kernelwise
 from kernelwise.version import VERSION
 
 PUBLIC = {
+    "Conv1D",
     "Conv2D",
+    "Conv3D",
     "Filter",
     "__version__",
     "clear_cache",
+    "conv",
+    "conv_bias_gradient",
+    "conv_input_gradient",
+    "conv_transpose",
+    "conv_weight_gradient",
     "convolve",
     "corr2d",
     "correlate",
@@ -65,7 +72,7 @@ def with_public_methods(name: str, thing: object) -> Iterator[tuple[str, object]
 def test_every_public_callable_has_a_docstring_and_annotations(name: str) -> None:
     for full_name, thing in with_public_methods(name, getattr(kernelwise, name)):
         assert inspect.getdoc(thing), f"{full_name} has no docstring"
-        function = vars(thing)["__init__"] if inspect.isclass(thing) else thing
+        function = thing.__init__ if inspect.isclass(thing) else thing
         signature = inspect.signature(function)
         bare = [p.name for p in signature.parameters.values() if p.name != "self" and p.annotation is p.empty]
         assert not bare, f"{full_name}: no annotation on {', '.join(bare)}"

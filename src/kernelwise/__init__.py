@@ -14,13 +14,29 @@ if TYPE_CHECKING:
     from .caches import clear_cache
     from .fitting import learn_kernel
     from .jit.pool import set_threads
-    from .layers import Conv2D
+    from .layers import (
+        Conv1D,
+        Conv2D,
+        Conv3D,
+        conv,
+        conv_bias_gradient,
+        conv_input_gradient,
+        conv_transpose,
+        conv_weight_gradient,
+    )
 
 __all__ = [
+    "Conv1D",
     "Conv2D",
+    "Conv3D",
     "Filter",
     "__version__",
     "clear_cache",
+    "conv",
+    "conv_bias_gradient",
+    "conv_input_gradient",
+    "conv_transpose",
+    "conv_weight_gradient",
     "convolve",
     "corr2d",
     "correlate",
@@ -33,8 +49,15 @@ __all__ = [
 ]
 
 _LATER = {  # public name: (module, name in it or None for the module itself), imported when first asked for
+    "Conv1D": (".layers", "Conv1D"),
     "Conv2D": (".layers", "Conv2D"),
+    "Conv3D": (".layers", "Conv3D"),
     "clear_cache": (".caches", "clear_cache"),
+    "conv": (".layers", "conv"),
+    "conv_bias_gradient": (".layers", "conv_bias_gradient"),
+    "conv_input_gradient": (".layers", "conv_input_gradient"),
+    "conv_transpose": (".layers", "conv_transpose"),
+    "conv_weight_gradient": (".layers", "conv_weight_gradient"),
     "edges": (".edges", None),
     "learn_kernel": (".fitting", "learn_kernel"),
     "set_threads": (".jit.pool", "set_threads"),

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from .conv2d import Conv2D, Gradients
+from .functions import conv, conv_bias_gradient, conv_input_gradient, conv_transpose, conv_weight_gradient
+from .modules import Conv1D, Conv2D, Conv3D, Gradients
 
-__all__ = ["Conv2D", "Gradients"]
+__all__ = [
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Gradients",
+    "conv",
+    "conv_bias_gradient",
+    "conv_input_gradient",
+    "conv_transpose",
+    "conv_weight_gradient",
+]

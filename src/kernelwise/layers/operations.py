@@ -1,57 +1,63 @@
-"""What a layer computes, on arrays: the result, and the three gradients. All of them are correlations."""
+"""What a layer computes, on arrays of one dtype, channels first: results and gradients. All are correlations."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from ..algorithms.lag_sums import lag_sums
-from .bank import correlate_bank
-from .channels import correlate_channels
-from .window import Window
+from ..problem import Axis
+from .channels import UNLIMITED, correlate_channels
+from .pixels import correlate_pixels
 
-MANY_OUTPUTS = 6  # channels of a result from which they, not pixels, go side by side in the lanes
+LANES = 64  # bytes of a vector: of the widest, so that the choice is the same on every machine
+PIXELS_WORTH = 0.8  # of a full vector of pixels, compared with one of channels
 
 
-def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, window: Window) -> np.ndarray:
-    """y[n, o] = corr(x[n], weight[o]) + bias[o].
+def correlate(
+    x: np.ndarray,
+    weight: np.ndarray,
+    axes: tuple[Axis, ...],
+    bias: np.ndarray | None = None,
+    *,
+    groups: int = 1,
+    border: str = "constant",
+    limits: tuple[float, float] = UNLIMITED,
+    precision: str = "exact",
+    out: np.ndarray | None = None,
+    threads: int | None = None,
+) -> np.ndarray:
+    """y[n, o] = x[n] correlated with weight[o] over the channels of its group and axes, plus bias[o], kept in limits.
 
-    x: (n, i, h, w), weight: (o, i, kh, kw), bias: (o,) or None, all of one dtype. Returns (n, o, y, x).
+    x: (n, groups * c, ...), weight: (groups * o, c, ...), bias: (groups * o,) or None, all of one dtype; ``axes``: the
+    geometry; ``out``: where the result goes, (n, groups * o, ...). Outputs or pixels go side by side in the lanes,
+    whichever fill them better.
     """
-    axes = window.axes(_image(x))
-    if len(weight) >= MANY_OUTPUTS:
-        return correlate_channels(x, weight, axes, bias)
-    result = correlate_bank(x, weight, axes, weight.dtype)
-    if bias is not None:
-        result += bias[:, np.newaxis, np.newaxis]
-    return result
+    if pixels_fill_lanes(len(weight) // groups, axes[-1].out, weight.itemsize):
+        correlator = correlate_pixels
+    else:
+        correlator = correlate_channels
+    return correlator(x, weight, axes, bias, groups=groups, border=border, limits=limits, out=out, threads=threads)
 
 
-def input_gradient(dy: np.ndarray, weight: np.ndarray, window: Window, image: tuple[int, int]) -> np.ndarray:
-    """The gradient by the images: every result handed back through the taps it came by.
-
-    dx[n, i, p] = sum over o, a of dy[n, o, p - a] * weight[o, i, a]: a full correlation with the kernels flipped.
-    dy: (n, o, y, x). Returns (n, i, *image).
-    """
-    flipped = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-    axes = window.axes_back(image)
-    if len(flipped) >= MANY_OUTPUTS:
-        return correlate_channels(dy, flipped, axes)
-    return correlate_bank(dy, flipped, axes, weight.dtype)
-
-
-def weight_gradient(dy: np.ndarray, x: np.ndarray, window: Window) -> np.ndarray:
-    """The gradient by the weights: how well the results' gradient matches the images under every tap.
-
-    dw[o, i, a] = sum over n, p of dy[n, o, p] * x[n, i, p + a]. dy: (n, o, y, x), x: (n, i, h, w).
-    Returns (o, i, kh, kw).
-    """
-    return lag_sums(dy, x, window.taps, window.start, sums=x.dtype).astype(x.dtype)
+def pixels_fill_lanes(outputs: int, columns: int, size: int) -> bool:
+    """Whether a row of pixels fills vectors better than the output channels of a group."""
+    lanes = LANES // size
+    channels = outputs / (-(-outputs // lanes) * lanes)
+    pixels = columns / max(1, -(-columns // lanes) * lanes)
+    return PIXELS_WORTH * pixels > channels
 
 
 def bias_gradient(dy: np.ndarray) -> np.ndarray:
-    """The gradient by the bias, which every pixel of its channel received. Returns (o,)."""
-    return dy.sum(axis=(0, 2, 3), dtype=np.float64).astype(dy.dtype)
+    """The gradient by the bias, which every pixel of its channel received. Returns (o,), added up in float64."""
+    return dy.sum(axis=(0, *range(2, dy.ndim)), dtype=np.float64)
 
 
-def _image(x: np.ndarray) -> tuple[int, int]:
-    return x.shape[2], x.shape[3]
+def batches(images: int, each: int, most: int) -> list[slice]:
+    """A batch in parts of about ``most`` bytes, ``each`` of them an image."""
+    step = max(1, most // max(1, each))
+    return [slice(first, first + step) for first in range(0, images, step)]
+
+
+def image_bytes(x: np.ndarray, dtype: np.dtype) -> int:
+    return math.prod(x.shape[1:]) * dtype.itemsize

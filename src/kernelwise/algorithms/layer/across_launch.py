@@ -1,0 +1,190 @@
+"""The geometry of a layer with few channels in a group, and the strides of two arrays, as its routine's numbers."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ...borders import source_index
+from ...jit.compile import Code, build
+from ...jit.target import Target
+from ..fourier.launch import aligned
+from ..launch import Sheet
+from .across import FIELDS, AcrossSpec, choose_block, emit
+from .launch import ALIGN, CHAIN, LEAST_UNITS, LayerLaunch, LayerProblem, bits, odd, up
+
+PANEL_BYTES = 128 << 10  # of a unit's input: it stays in the second-level cache, and with few channels in the first
+PANEL_COLUMNS = 1024  # outputs of a row in a unit, about
+TALLEST = 8  # tap rows unrolled
+UNIT_WORK = 1 << 19  # multiply-adds below which a unit is not worth being shared out
+FEW_LINES = 16  # cache lines of a row up to which each width has code of its own
+
+
+class AcrossPlan(NamedTuple):
+    """How such a layer is done, by its shape alone."""
+
+    problem: LayerProblem
+    spec: AcrossSpec
+    target: Target
+    chunks: int  # of tap rows
+    band: int  # output rows in a unit
+    panel: int  # output columns in a unit
+
+
+@lru_cache(maxsize=1024)
+def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
+    """The block, the panel and the band."""
+    planes, rows, columns = problem.axes
+    number = problem.number
+    lanes = target.lanes(number.bytes)
+    tall = _chunk(rows.taps)
+    chunks = -(-rows.taps // tall)
+    outputs, down, across = choose_block(
+        target, number, problem.outputs, (tall, columns.taps), (rows.stride, rows.dilation), (rows.out, columns.out)
+    )
+    step = across * lanes
+    width = columns.out if columns.out < step else 0
+    panels = max(1, round(columns.out / max(step, PANEL_COLUMNS // step * step)))
+    panel = min(columns.out, up(-(-columns.out // panels), step))
+    positions = max(panel, step) + columns.reach // columns.stride + 1
+    phase_bytes = _pitch((positions + lanes) * number.bytes)
+    products = problem.channels * planes.taps * rows.taps * columns.taps
+    spec = AcrossSpec(
+        number, outputs, down, across, tall, columns.taps, rows.stride, rows.dilation, columns.stride, phase_bytes,
+        width, problem.masked or chunks * tall > rows.taps, products > CHAIN,
+    )  # fmt: skip
+    reach = (chunks * tall - 1) * rows.dilation
+    each = problem.channels * planes.taps * spec.row_bytes
+    band = max(down, (PANEL_BYTES // each - reach - 1) // rows.stride + 1)
+    units = planes.out * problem.groups * -(-columns.out // panel)
+    small = -(-UNIT_WORK // (products * problem.outputs * panel)) if units < LEAST_UNITS else rows.out
+    band = min(band, max(small, -(-rows.out * units // LEAST_UNITS)))
+    band = min(rows.out, up(max(1, band), down))
+    band = min(rows.out, up(-(-rows.out // -(-rows.out // band)), down))
+    return AcrossPlan(problem, spec, target, chunks, band, panel)
+
+
+def _chunk(taps: int) -> int:
+    """Tap rows to unroll at a time: all if they are few, else so many that the fewest rows of zeros are added."""
+    return taps if taps <= TALLEST else min(range(4, TALLEST + 1), key=lambda rows: (-taps % rows, -rows))
+
+
+def _pitch(size: int) -> int:
+    """Room for so many bytes: an odd number of cache lines; few different ones, for each has code of its own."""
+    lines = -(-size // ALIGN)
+    return odd(lines * ALIGN if lines <= FEW_LINES else up(lines, 8) * ALIGN)
+
+
+def pack(plan: AcrossPlan, weight: np.ndarray) -> np.ndarray:
+    """(groups * outputs, channels, ...) -> [group][block][channel][plane][chunk][column][its row][output in block]."""
+    problem, spec = plan.problem, plan.spec
+    planes, rows, columns = (a.taps for a in problem.axes)
+    blocks = -(-problem.outputs // spec.outputs)
+    room = (problem.groups, blocks * spec.outputs, problem.channels, planes, plan.chunks * spec.tap_rows, columns)
+    given = weight.reshape(problem.groups, problem.outputs, problem.channels, planes, rows, columns)
+    if room != given.shape:
+        full = np.zeros(room, problem.number.dtype)
+        full[:, : problem.outputs, :, :, :rows] = given
+        given = full
+    split = given.reshape(
+        problem.groups, blocks, spec.outputs, problem.channels, planes, plan.chunks, spec.tap_rows, columns
+    )
+    return aligned(split.transpose(0, 1, 3, 4, 5, 7, 6, 2).astype(problem.number.dtype, copy=False))
+
+
+def pack_bias(plan: AcrossPlan, bias: np.ndarray | None) -> np.ndarray:
+    """[group][block][output in the block]."""
+    problem, outputs = plan.problem, plan.spec.outputs
+    packed = np.zeros((problem.groups, up(problem.outputs, outputs)), problem.number.dtype)
+    if bias is not None:
+        packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
+    return aligned(packed)
+
+
+@lru_cache(maxsize=1024)
+def launch(
+    plan: AcrossPlan,
+    images: int,
+    image_strides: tuple[int, ...],
+    result_strides: tuple[int, ...],
+    limits: tuple[float, float],
+) -> LayerLaunch:
+    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
+    problem, spec = plan.problem, plan.spec
+    planes, rows, columns = problem.axes
+    size = problem.number.bytes
+    sheet = Sheet(FIELDS)
+    bands, panels = -(-rows.out // plan.band), -(-columns.out // plan.panel)
+    blocks = -(-problem.outputs // spec.outputs)
+    sheet.write(groups=problem.groups, planes=planes.out, bands=bands, panels=panels, blocks=blocks)
+    sheet.write(band_rows=plan.band, rows_out=rows.out, columns_out=columns.out, panel_columns=plan.panel)
+    for name, (batch, channel, plane, row, column), inner in (
+        ("image", image_strides, problem.channels), ("result", result_strides, problem.outputs),
+    ):  # fmt: skip
+        sheet.write(**{f"{name}_batch": batch, f"{name}_group": channel * inner, f"{name}_channel": channel})
+        sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
+    chunk_bytes = spec.tap_columns * spec.tap_rows * spec.outputs * size
+    block_bytes = problem.channels * planes.taps * plan.chunks * chunk_bytes
+    sheet.write(weight_block=block_bytes, weight_group=block_bytes * blocks, chunk_bytes=chunk_bytes)
+    sheet.write(channels=problem.channels, outputs=problem.outputs)
+    panel_rows = _maps(plan, sheet)
+    floor, ceiling = (bits(limit, problem.number) for limit in limits)
+    products = planes.taps * rows.taps * columns.taps
+    sheet.write(chain=max(1, CHAIN // products), floor=floor, ceiling=ceiling)
+    panel_channel = planes.taps * panel_rows * spec.row_bytes
+    sheet.write(panel_plane=panel_rows * spec.row_bytes, panel_channel=panel_channel)
+    scratch = _scratch(plan, problem.channels * panel_channel, sheet)
+    units = images * problem.groups * planes.out * bands * panels
+    return LayerLaunch(sheet.args(), scratch, units, tuple(sheet.keep))
+
+
+def _maps(plan: AcrossPlan, sheet: Sheet) -> int:
+    """Which plane, row and column of the image stands where; returns the rows of a panel."""
+    planes, rows, columns = plan.problem.axes
+    spec, border = plan.spec, plan.problem.border
+    at = (
+        np.arange(planes.out)[:, None] * planes.stride
+        + planes.start
+        + np.arange(planes.taps)[None, :] * planes.dilation
+    )
+    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
+    reach = (plan.chunks * spec.tap_rows - 1) * rows.dilation
+    virtual = np.arange((rows.out - 1) * rows.stride + reach + 1) + rows.start
+    sheet.point("row_map", source_index(virtual, rows.n, border))
+    virtual = np.arange((columns.out - 1) * columns.stride + columns.reach + 1) + columns.start
+    sheet.point("column_map", source_index(virtual, columns.n, border))
+    first = min(len(virtual), max(0, -columns.start))
+    stop = max(first, min(len(virtual), columns.n - columns.start))
+    sheet.write(zeros=int(border == "constant"))
+    sheet.write(column_lead=columns.start, column_first=first, column_stop=stop, reach=columns.reach)
+    phase = np.arange(columns.taps) * columns.dilation % columns.stride
+    place = np.arange(columns.taps) * columns.dilation // columns.stride
+    sheet.point("tap_columns", phase * spec.phase_bytes + place * plan.problem.number.bytes)
+    sheet.write(tap_planes=planes.taps, tap_chunks=plan.chunks, panel_rows=reach + 1)
+    return (plan.band - 1) * rows.stride + reach + 1
+
+
+def _scratch(plan: AcrossPlan, panel: int, sheet: Sheet) -> int:
+    spec, target = plan.spec, plan.target
+    sizes = {
+        "at_sums": spec.block * target.vector_bytes if spec.chained else 0,
+        "at_spare": spec.vectors * target.vector_bytes,
+        "at_panel": panel,
+    }
+    ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
+    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
+    return ends[-1] + ALIGN
+
+
+@lru_cache(maxsize=512)
+def code(spec: AcrossSpec, target: Target) -> Code:
+    return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
+    for remembered in (plan, launch, code):
+        remembered.cache_clear()
