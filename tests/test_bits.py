@@ -213,3 +213,15 @@ def test_other_processes() -> None:
     folder = Path(__file__).parent
     other = subprocess.check_output([sys.executable, "-c", program], env=environment, cwd=folder, text=True)
     assert other.strip() == digest()
+
+
+@pytest.mark.parametrize("code", ["u1", "i2", "f4", "f8"])
+def test_rows_that_share_sets_of_the_caches(code: str, rng: np.random.Generator) -> None:
+    """Rows that lie a multiple of 4096 bytes apart are copied before they are used, and give the same."""
+    for shape, border, mode in itertools.product(((21, 3), (19, 19)), ("constant", "reflect"), ("same", "full")):
+        k = rng.standard_normal(shape)
+        x = image(rng, (int(rng.integers(1, 50)), 4096), code)
+        apart = np.zeros((len(x), x.shape[1] + 5), code)[:, : x.shape[1]]
+        apart[...] = x
+        options = {"method": "direct", "border": border, "mode": mode}
+        assert_same(kw.correlate(x, k, **options), kw.correlate(apart, k, **options), (shape, border, mode))

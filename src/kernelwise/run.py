@@ -17,7 +17,7 @@ from . import costs, flagged, pieces
 from .algorithms.fourier import launch as fourier
 from .algorithms.fourier.launch import cut
 from .algorithms.fourier.spec import FourierSpec
-from .algorithms.launch import Launch, launch
+from .algorithms.launch import Launch, aliased, launch
 from .algorithms.layout import MOST_CHANNELS, Placed, column_axis, layout, place, row_axis
 from .algorithms.routine import Routine, routine
 from .algorithms.spec import Proposal
@@ -151,7 +151,8 @@ def prepare(proposal: Proposal, plan: Plan, placed: Placed, result_bytes: int) -
         assert proposal.table is not None
         return code, fourier.launch(spec, grid, problem.border, fill, proposal.table, code.code, target)
     large = result_bytes >= costs.stream_bytes(spec.taps[1])
-    if large and grid.row_strides[1] % ROW_ALIGN == 0 and grid.columns.stride == 1:
+    whole = grid.row_strides[1] % ROW_ALIGN == 0 and grid.columns.stride == 1
+    if large and whole and not aliased(spec, grid):
         spec = replace(spec, stream=True)
     code = routine(spec, target)
     lanes = target.lanes(spec.sums.bytes)

@@ -23,6 +23,8 @@ TEMPORARY = {
     "gradient": gradient.scratch_bytes,
 }
 TILE_BYTES = 1 << 18
+ALIASED, ALIASED_PANEL = 4096, 1024  # bytes between rows; columns
+ALIASED_SLOTS = {1: 14, 2: 14, 4: 18, 8: 18}  # bytes of a pixel: rows of a block from which copying them pays
 STREAM_MINIMUM = 512  # interior columns below which streaming is not worth its unaligned ends
 ALIGN = 64
 
@@ -172,7 +174,8 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
     left, right = (0, start), (stop, total)
     step = lanes * spec.wide
     align = _alignment(spec, grid, lanes)
-    if stop - start < max(step + lanes, STREAM_MINIMUM if spec.stream else 0):
+    staged = aliased(spec, grid)
+    if staged or stop - start < max(step + lanes, STREAM_MINIMUM if spec.stream else 0):
         start = stop = 0
         left, right = (0, total), (total, total)
     else:
@@ -180,15 +183,17 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
             left = (0, _up(max(start + align // spec.result.bytes - 1, lanes), channels))
         if stop < total:
             right = (max(0, total - _up(max(total - stop, lanes), channels)), total)
-    most = _most_columns(spec, step)
+    most = max(2 * step, min(_most_columns(spec, step), ALIASED_PANEL)) if staged else _most_columns(spec, step)
+    if staged:
+        sheet.write(plain_body=sheet["wide_body"])
     panels = max(1, min(round((stop - start) / most), (stop - start) // (step * channels)))
     panel = (stop - start) // panels
     panel = panel // (step * channels) * (step * channels) if panels > 1 else panel
     sheet.write(inner_start=start, inner_stop=stop, inner_panels=panels, panel=panel)
     sheet.write(lead=lead, span=spec.span, column_step=axis.stride, channels=channels)
     widest_staged = lanes
-    for side, staged in (("left", left), ("right", right)):
-        widest_staged = max(widest_staged, _staged(side, staged, axis, channels, border, most, sheet))
+    for side, part in (("left", left), ("right", right)):
+        widest_staged = max(widest_staged, _staged(side, part, axis, channels, border, most, sheet))
     panels = max(panels, sheet["left_panels"], sheet["right_panels"])
     sheet.write(panels=panels)
     joined = total if panels == 1 and len(spec.outputs) < 2 and _rows_follow(spec, grid, total) else 0
@@ -196,6 +201,15 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
     sheet.write(others=max(0, len(spec.outputs) - 1))
     sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
     return max(widest_staged, stop - start - (sheet["inner_panels"] - 1) * panel)
+
+
+def aliased(spec: Spec, grid: Grid) -> bool:
+    """Whether the rows of a block would drive each other out of the first-level cache: rows so far apart share its
+    sets. Then all columns are staged, not only those near a border, in rows that do not; and nothing is streamed."""
+    stride = abs(grid.row_strides[0])
+    many = spec.algorithm == "direct" and spec.slots >= ALIASED_SLOTS[spec.image.bytes] and spec.taps[2] > 1
+    wide = grid.columns.stride == 1 and grid.columns.out * grid.channels >= ALIASED_PANEL
+    return many and wide and stride > 0 and stride % ALIASED == 0
 
 
 def _most_columns(spec: Spec, step: int) -> int:
