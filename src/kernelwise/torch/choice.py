@@ -41,6 +41,7 @@ def tensors(axes: int, input: Any, weight: Any, bias: Any) -> str:
         if type(tensor) not in PLAIN and not _fake(tensor):
             return f"`{name}` is a {type(tensor).__name__}, no plain tensor"
         if not tensor.is_cpu:
+            _check_data(input, weight, bias)
             return f"`{name}` is on the device {str(tensor.device)!r}, not on the CPU"
         if tensor.layout is not torch.strided:
             return f"`{name}` has the layout {tensor.layout}, not strided"
@@ -70,6 +71,13 @@ def forward(input: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry | N
     return engine.lacks("forward", of)
 
 
+def _check_data(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Of tensors with data and tensors without torch makes a result that nothing was written to."""
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor.is_meta is not input.is_meta:
+            raise RuntimeError(f"`{name}` must be on the device of `input`, {input.device} (got {tensor.device})")
+
+
 def _within(of: Geometry, spatial: Any) -> bool:
     """Whether torch pads so far: by reflection less than the image's size, around the circle no more."""
     spare = 1 if of.border == "reflect" else 0
@@ -92,7 +100,7 @@ def transposed(
     for more, step, gap in zip(extra, of.stride, of.dilation, strict=True):
         if more >= max(step, gap):
             return "torch refuses an `output_padding` that is neither below `stride` nor below `dilation`"
-    if min(*spatial, *inputs(spatial, weight.shape[2:], of, extra)) < 1:
+    if min(*spatial, *inputs(spatial, weight.shape[2:], of)) < 1:
         return "torch decides on an image or a result without pixels"
     return engine.lacks("input gradient", of)
 

@@ -12,44 +12,45 @@ float64. Threads are as many as torch is set to use.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 
-from ..algorithms.lag_sums import lag_sums
-from ..layers.channels import UNLIMITED, correlate_channels
+from ..layers.arguments import ACTIVATIONS
+from ..layers.input_gradient import input_gradient as gradient_by_input
+from ..layers.operations import correlate
+from ..layers.weight_gradient import weight_gradient as gradient_by_weight
 from ..problem import Axis
 from .geometry import Geometry, Numbers, outputs
 
-RELU = (0.0, math.inf)
+PRECISION = "fast"  # sums of products, or what Winograd's algorithm makes of them
 
 
 def lacks(operation: str, of: Geometry) -> str:
     """Why an operation is torch's own; empty where it is ours."""
-    if operation == "forward":
-        return ""
-    if any(step != 1 for step in of.stride):
-        return f"its {operation} with `stride` above 1 is torch's own"
-    if of.border != "constant":
-        return f"its {operation} with such a border is torch's own"
-    if operation == "weight gradient" and (len(of.stride) != 2 or of.groups != 1 or max(of.dilation) > 1):
-        return "its weight gradient is torch's own, but for images without groups and dilation"
+    plain = of.groups == 1 and of.border == "constant" and len(of.stride) < 3
+    if operation == "weight gradient" and not (plain and max(*of.stride, *of.dilation) == 1):
+        return "it is quicker there but for images of one or two axes without groups, stride and dilation"
     return ""
 
 
 def forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, of: Geometry, out: np.ndarray, relu: bool = False
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    of: Geometry,
+    out: np.ndarray,
+    activation: str | None = None,
 ) -> None:
-    """y into ``out``; with ``relu``, max(y, 0)."""
-    correlate_channels(
+    """activation(y) into ``out``: None, "relu" or "relu6"."""
+    correlate(
         x,
         weight,
         _axes(x.shape[2:], weight.shape[2:], of),
         bias,
         groups=of.groups,
         border=of.border,
-        limits=RELU if relu else UNLIMITED,
+        limits=ACTIVATIONS[activation],
+        precision=PRECISION,
         out=out,
         threads=torch.get_num_threads(),
     )
@@ -57,21 +58,28 @@ def forward(
 
 def input_gradient(dy: np.ndarray, weight: np.ndarray, of: Geometry, out: np.ndarray) -> None:
     """dx into ``out``, whose shape is that of x."""
-    taps, groups = weight.shape[2:], of.groups
     axes = tuple(
-        Axis(n, k, low - gap * (k - 1), 1, gap, size)
-        for n, k, low, gap, size in zip(dy.shape[2:], taps, of.low, of.dilation, out.shape[2:], strict=True)
+        Axis(n, k, -low, step, gap, size)
+        for n, k, low, step, gap, size in zip(
+            out.shape[2:], weight.shape[2:], of.low, of.stride, of.dilation, dy.shape[2:], strict=True
+        )
     )
-    outputs_each, inputs_each = len(weight) // groups, weight.shape[1]
-    turned = np.flip(weight, tuple(range(2, weight.ndim))).reshape(groups, outputs_each, *weight.shape[1:])
-    turned = turned.swapaxes(1, 2).reshape(groups * inputs_each, outputs_each, *taps)
-    correlate_channels(dy, turned, axes, groups=groups, out=out, threads=torch.get_num_threads())
+    gradient_by_input(
+        dy,
+        weight,
+        axes,
+        out,
+        groups=of.groups,
+        border=of.border,
+        precision=PRECISION,
+        threads=torch.get_num_threads(),
+    )
 
 
 def weight_gradient(dy: np.ndarray, x: np.ndarray, of: Geometry, out: np.ndarray) -> None:
     """dw into ``out``, whose shape is that of w."""
-    taps, start = out.shape[2:], tuple(-low for low in of.low)
-    out[...] = lag_sums(dy, x, (taps[0], taps[1]), (start[0], start[1]), sums=x.dtype, threads=torch.get_num_threads())
+    axes = _axes(x.shape[2:], out.shape[2:], of)
+    out[...] = gradient_by_weight(dy, x, axes, of.groups, of.border, x.dtype, torch.get_num_threads())
 
 
 def _axes(sizes: Numbers, taps: Numbers, of: Geometry) -> tuple[Axis, ...]:

@@ -10,7 +10,7 @@ from torch.nn import functional as own
 from torch.overrides import handle_torch_function
 
 from . import choice, engine, gradients
-from .geometry import Geometry, Numbers, geometry, inputs, numbers
+from .geometry import Geometry, geometry, inputs, numbers
 
 OWN: dict[int, Any] = {1: own.conv1d, 2: own.conv2d, 3: own.conv3d}
 OWN_TRANSPOSED: dict[int, Any] = {1: own.conv_transpose1d, 2: own.conv_transpose2d, 3: own.conv_transpose3d}
@@ -176,15 +176,17 @@ def judge_transposed(
     output_padding: Any,
     groups: Any,
     dilation: Any,
-) -> tuple[str, Geometry | None, Numbers | None]:
-    """Why a transposed convolution is torch's own, empty where it is ours; its geometry and output padding."""
+) -> tuple[str, Geometry | None]:
+    """Why a transposed convolution is torch's own, empty where it is ours; and the geometry that it goes back."""
     reason = choice.situation() or choice.tensors(axes, input, weight, bias)
     if reason:
-        return reason, None, None
+        return reason, None
     sides = None if isinstance(padding, str) else padding
     of = geometry(axes, stride, sides, dilation, groups, weight.shape[2:])
     extra = numbers(output_padding, axes, 0)
-    return choice.transposed(input, weight, bias, of, extra), of, extra
+    if of is not None and extra is not None:
+        of = of._replace(high=tuple(high - more for high, more in zip(of.high, extra, strict=True)))
+    return choice.transposed(input, weight, bias, of, extra), of
 
 
 def _convolve(
@@ -241,12 +243,12 @@ def _transpose(
     groups: int,
     dilation: Any,
 ) -> Tensor:
-    reason, of, extra = judge_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation)
-    if of is None or extra is None or reason:
+    reason, of = judge_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    if of is None or reason:
         theirs = OWN_TRANSPOSED[axes]
         return _own(named, theirs, input, weight, bias, stride, padding, output_padding, groups, dilation)
     x = input if input.ndim == axes + 2 else input.unsqueeze(0)
-    y = gradients.input_gradient(x, weight, inputs(x.shape[2:], weight.shape[2:], of, extra), of)
+    y = gradients.input_gradient(x, weight, inputs(x.shape[2:], weight.shape[2:], of), of)
     if bias is not None:
         y = y + bias.reshape(-1, *(1,) * axes)
     return y if input.ndim == axes + 2 else y.squeeze(0)

@@ -13,7 +13,7 @@ class Geometry(NamedTuple):
 
     stride: Numbers
     low: Numbers  # pixels put before an axis
-    high: Numbers  # pixels put behind it
+    high: Numbers  # pixels put behind it; below 0: pixels that no window reaches
     dilation: Numbers
     groups: int
     border: str = "constant"  # what they are
@@ -60,7 +60,7 @@ def outputs(sizes: Any, taps: Any, of: Geometry) -> Numbers:
     return tuple((n + low + high - gap * (k - 1) - 1) // step + 1 for n, k, step, low, high, gap in along)
 
 
-def inputs(sizes: Any, taps: Any, of: Geometry, extra: Numbers) -> Numbers:
-    """Sizes of a transposed convolution's result. ``extra``: torch's output_padding."""
-    along = zip(sizes, taps, of.stride, of.low, of.high, of.dilation, extra, strict=True)
-    return tuple((n - 1) * step - low - high + gap * (k - 1) + more + 1 for n, k, step, low, high, gap, more in along)
+def inputs(sizes: Any, taps: Any, of: Geometry) -> Numbers:
+    """Sizes of the images that give a convolution's results, which are those of a transposed convolution's result."""
+    along = zip(sizes, taps, of.stride, of.low, of.high, of.dilation, strict=True)
+    return tuple((n - 1) * step - low - high + gap * (k - 1) + 1 for n, k, step, low, high, gap in along)

@@ -12,11 +12,11 @@ from .geometry import Geometry, Numbers, outputs
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, relu: bool = False) -> Tensor:
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, activation: str | None = None) -> Tensor:
     """y of (n, o, ...)."""
     shape = (x.shape[0], weight.shape[0], *outputs(x.shape[2:], weight.shape[2:], of))
     out = torch.empty(shape, dtype=x.dtype, memory_format=memory_format(x, weight))
-    engine.forward(array(x), array(weight), None if bias is None else array(bias), of, out.numpy(), relu)
+    engine.forward(array(x), array(weight), None if bias is None else array(bias), of, out.numpy(), activation)
     return out
 
 
@@ -24,8 +24,6 @@ def input_gradient(dy: Tensor, weight: Tensor, sizes: Numbers, of: Geometry) -> 
     """dx of (n, c, *sizes)."""
     shape = (dy.shape[0], weight.shape[1] * of.groups, *sizes)
     out = torch.empty(shape, dtype=dy.dtype, memory_format=memory_format(dy, weight))
-    if engine.lacks("input gradient", of):
-        return own.input_gradient(dy, weight, out, of)
     engine.input_gradient(array(dy), array(weight), of, out.numpy())
     return out
 
