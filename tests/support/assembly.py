@@ -48,3 +48,8 @@ def loops(text: str) -> Iterator[list[str]]:
 def spilled(lines: list[str], register: str) -> list[str]:
     """Stores of vector registers on the stack."""
     return [line for line in lines if re.search(rf"%{register}\d+, -?\d*\(%r[sb]p\)$", line)]
+
+
+def stacked(lines: list[str]) -> list[str]:
+    """Instructions of AArch64 code that move vector registers to the stack or back."""
+    return [line for line in lines if re.match(r"(?:ld|st)[rpu]+ q\d+", line) and "[sp" in line]

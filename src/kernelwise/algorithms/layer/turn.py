@@ -15,7 +15,7 @@ TURN_ARGS = [("source", PTR), ("offsets", PTR), ("first", I64), ("count", I64), 
 
 
 def emit_turn(module: Module, vector: Type) -> None:
-    """``turn(source, offsets, first, count, limit, line, pitch, ahead)``: the numbers first .. first + count - 1 of the rows.
+    """``turn(source, offsets, first, count, limit, line, pitch, ahead)``: numbers first .. first + count - 1 of rows.
 
     Row k begins at ``source`` plus the k-th of ``offsets``, in bytes, and has ``limit`` numbers, at least a vector's,
     all of which may be read. Number ``first + i`` of all rows goes to ``line + i * pitch``. If there are fewer than a

@@ -1,0 +1,176 @@
+"""Layers with output channels in the lanes: the definition exactly, on whole numbers, whatever the shape."""
+
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kernelwise.algorithms.layer import code, launch
+from kernelwise.algorithms.layer.launch import LayerPlan
+from kernelwise.jit.compile import assembly
+from kernelwise.jit.target import available, named
+from kernelwise.layers.channels import correlate_channels
+from support import assembly as reading
+from support.layered import Layer, any_layer, axis, definition, whole
+
+FOLDER = Path(__file__).parent
+SHAPES = {  # a layer for each way of cutting it
+    "many pixels": Layer(2, 1, 70, 40, (axis(30, 3, 1, 1), axis(45, 3, 1, 1))),
+    "small images": Layer(3, 1, 33, 70, (axis(5, 3, 1, 1), axis(5, 3, 1, 1))),
+    "one tap": Layer(2, 2, 37, 19, (axis(9, 1), axis(31, 1))),
+    "steps": Layer(1, 1, 9, 64, (axis(40, 7, 3, 3, 2), axis(37, 7, 3, 3, 2))),
+    "no padding": Layer(2, 3, 8, 17, (axis(12, 2), axis(50, 3))),
+    "a volume": Layer(2, 1, 5, 18, (axis(6, 3, 1, 1), axis(7, 2, 0, 1), axis(20, 3, 2, 2, 1, 2))),
+}
+
+
+def run(layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int = 1) -> np.ndarray:
+    return correlate_channels(
+        x, weight, layer.axes, bias, groups=layer.groups, border=layer.border, limits=layer.limits, threads=threads
+    )
+
+
+@pytest.mark.parametrize("target", available())
+@pytest.mark.parametrize("name", SHAPES)
+def test_whole_numbers_come_out_exactly(
+    name: str, target: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERNELWISE_TARGET", target)
+    layer = SHAPES[name]
+    x, weight, bias = whole(layer, rng)
+    assert np.array_equal(run(layer, x, weight, bias), definition(layer, x, weight, bias))
+
+
+def test_any_layer_comes_out_exactly(rng: np.random.Generator, report_figure: Callable[[str, str], None]) -> None:
+    """One to three axes, strides, dilations, groups, borders, tails of channels and pixels, limits, views."""
+    for turn in range(80):
+        layer = any_layer(rng)
+        x, weight, bias = whole(layer, rng)
+        wanted = np.clip(definition(layer, x, weight, bias), *layer.limits)
+        if turn % 2:  # pixels apart, rows backwards
+            wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::-1, ::2]
+            wide[...] = x
+            x = wide
+        if turn % 3 == 0:
+            weight = np.ascontiguousarray(weight[::-1, :, ..., ::-1])[::-1, :, ..., ::-1]
+        assert np.array_equal(run(layer, x, weight, bias), wanted), layer
+    report_figure("layers, direct, at random", "80 of 80 equal the definition")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_bits_depend_on_neither_threads_nor_batch(name: str, rng: np.random.Generator) -> None:
+    layer = SHAPES[name]
+    x = rng.standard_normal((5, *layer.image_shape[1:])).astype("f4")
+    weight = rng.standard_normal(layer.weight_shape).astype("f4")
+    bias = rng.standard_normal(len(weight)).astype("f4")
+    y = run(layer, x, weight, bias)
+    for threads in (2, 3, 8):
+        assert np.array_equal(run(layer, x, weight, bias, threads), y)
+    parts = [run(layer, x[part], weight, bias, 2) for part in (slice(0, 1), slice(1, 3), slice(3, 5))]
+    assert np.array_equal(np.concatenate(parts), y)
+
+
+@pytest.mark.parametrize("channels", [64, 512])
+def test_long_sums_lose_less_than_a_millionth_of_the_largest_output(
+    channels: int, rng: np.random.Generator, report_figure: Callable[[str, str], None]
+) -> None:
+    layer = Layer(1, 1, channels, 64, (axis(14, 3, 1, 1), axis(14, 3, 1, 1)))
+    x, weight = (rng.standard_normal(shape).astype("f4") for shape in (layer.image_shape, layer.weight_shape))
+    bias = np.zeros(64, "f4")
+    wanted = definition(layer, x, weight, bias)
+    error = np.abs(run(layer, x, weight, bias) - wanted).max() / np.abs(wanted).max()
+    report_figure(f"layers, direct: error of {channels} channels", f"{error:.1e} of the largest output")
+    assert error <= 1e-6
+
+
+def test_what_is_not_finite_touches_the_outputs_whose_window_holds_it_and_no_other(rng: np.random.Generator) -> None:
+    layer = Layer(1, 1, 20, 20, (axis(20, 3, 1, 1), axis(33, 3, 1, 1)))
+    x, weight, bias = whole(layer, rng)
+    weight[:, :, 0, :] = 0  # a zero tap is absent
+    clean = run(layer, x, weight, bias)
+    for value in (math.nan, math.inf):
+        x[0, 7, 10, 20] = value
+        y = run(layer, x, weight, bias)
+        touched = np.zeros(y.shape, bool)
+        touched[:, :, 9:11, 19:22] = True
+        assert not np.isfinite(y[touched]).any() and np.array_equal(y[~touched], clean[~touched])
+
+
+def test_results_go_wherever_they_are_wanted(rng: np.random.Generator) -> None:
+    """Channels last, or with gaps between all numbers; the gaps stay as they are."""
+    layer = SHAPES["no padding"]
+    x, weight, bias = whole(layer, rng)
+    wanted = definition(layer, x, weight, bias)
+    n, o, h, w = layer.result_shape
+    last = np.empty((n, h, w, o), "f4").transpose(0, 3, 1, 2)
+    room = np.full((n, o, h, 2 * w), 7, "f4")
+    for out in (last, room[..., ::2]):
+        correlate_channels(x, weight, layer.axes, bias, groups=layer.groups, out=out)
+        assert np.array_equal(out, wanted)
+    assert (room[..., 1::2] == 7).all()
+
+
+# ---------------------------------------------------------------- the code
+
+
+def routine(layer: Layer, target: str) -> str:
+    plan = layer.plan(target, "direct")
+    assert isinstance(plan, LayerPlan)
+    return assembly(code.emit(named(target), plan.spec).text, named(target))
+
+
+@pytest.mark.parametrize("target", ["avx512", "avx2"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", ["many pixels", "steps", "one tap"])
+def test_sums_stay_in_registers(name: str, dtype: str, target: str) -> None:
+    text = routine(replace(SHAPES[name], dtype=dtype, groups=1), target)
+    sums = text[text.index("\nsums:") : text.index("\nfinish:")]
+    inner = [lines for lines in reading.loops(sums) if any("vfmadd" in line for line in lines)]
+    assert inner
+    for lines in inner:
+        assert not reading.spilled(lines, "zmm" if target == "avx512" else "ymm")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_arm_code_is_made_of_fused_multiply_adds(name: str) -> None:
+    text = routine(SHAPES[name], "neon")
+    inner = [lines for lines in reading.loops(text) if sum("fmla" in line for line in lines) >= 10]
+    assert inner
+    for lines in inner:
+        assert not reading.stacked(lines)
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="needs mprotect")
+def test_no_layer_leaves_its_arrays(report_figure: Callable[[str, str], None]) -> None:
+    """Images, weights, results, scratch memory and tables lie between forbidden pages, on either side."""
+    done = subprocess.run(
+        [sys.executable, "-m", "support.layered", "direct", "60"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    last = done.stdout.strip().rpartition("\n")[2]
+    assert done.returncode >= 0, f"died of {signal.Signals(-done.returncode).name} in: {last}"
+    assert done.returncode == 0, f"in {last}:\n{done.stderr}"
+    report_figure("layers, direct, between forbidden pages", f"{last.removeprefix('done ')} layers")
+
+
+def test_weights_are_packed_alike_from_any_strides(rng: np.random.Generator) -> None:
+    layer = Layer(1, 2, 21, 35, (axis(9, 3, 1, 1), axis(9, 3, 1, 1)))
+    plan = layer.plan("host", "direct")
+    assert isinstance(plan, LayerPlan)
+    weight = rng.standard_normal(layer.weight_shape).astype("f4")
+    packed = launch.pack(plan, weight)
+    block = plan.block
+    for group, output, channel, tap in rng.integers(0, (2, 35, 21, 9), (50, 4)):
+        at = ((group * -(-35 // block) + output // block) * 21 + channel) * 9 + tap
+        assert packed[at * block + output % block] == weight[group * 35 + output, channel].flat[tap]
+    for other in (weight.astype(">f4"), np.asfortranarray(weight), weight[:, ::-1].copy()[:, ::-1]):
+        assert np.array_equal(launch.pack(plan, other, 2), packed)
