@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .acceleration import Accelerated, accelerate
 from .functional import (
     conv1d,
     conv2d,
@@ -25,8 +26,12 @@ from .modules import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from .report import Report
 
 __all__ = [
+    "Accelerated",
+    "Report",
+    "accelerate",
     "Conv1d",
     "Conv2d",
     "Conv3d",

@@ -45,7 +45,7 @@ def forward(
     correlate(
         x,
         weight,
-        _axes(x.shape[2:], weight.shape[2:], of),
+        axes(x.shape[2:], weight.shape[2:], of),
         bias,
         groups=of.groups,
         border=of.border,
@@ -58,7 +58,7 @@ def forward(
 
 def input_gradient(dy: np.ndarray, weight: np.ndarray, of: Geometry, out: np.ndarray) -> None:
     """dx into ``out``, whose shape is that of x."""
-    axes = tuple(
+    geometry = tuple(
         Axis(n, k, -low, step, gap, size)
         for n, k, low, step, gap, size in zip(
             out.shape[2:], weight.shape[2:], of.low, of.stride, of.dilation, dy.shape[2:], strict=True
@@ -67,7 +67,7 @@ def input_gradient(dy: np.ndarray, weight: np.ndarray, of: Geometry, out: np.nda
     gradient_by_input(
         dy,
         weight,
-        axes,
+        geometry,
         out,
         groups=of.groups,
         border=of.border,
@@ -78,10 +78,11 @@ def input_gradient(dy: np.ndarray, weight: np.ndarray, of: Geometry, out: np.nda
 
 def weight_gradient(dy: np.ndarray, x: np.ndarray, of: Geometry, out: np.ndarray) -> None:
     """dw into ``out``, whose shape is that of w."""
-    axes = _axes(x.shape[2:], out.shape[2:], of)
-    out[...] = gradient_by_weight(dy, x, axes, of.groups, of.border, x.dtype, torch.get_num_threads())
+    geometry = axes(x.shape[2:], out.shape[2:], of)
+    out[...] = gradient_by_weight(dy, x, geometry, of.groups, of.border, x.dtype, torch.get_num_threads())
 
 
-def _axes(sizes: Numbers, taps: Numbers, of: Geometry) -> tuple[Axis, ...]:
+def axes(sizes: Numbers, taps: Numbers, of: Geometry) -> tuple[Axis, ...]:
+    """The geometry of a convolution of images of these ``sizes``, as the layers' functions have it."""
     along = zip(sizes, taps, of.low, of.stride, of.dilation, outputs(sizes, taps, of), strict=True)
     return tuple(Axis(n, k, -low, step, gap, size) for n, k, low, step, gap, size in along)
