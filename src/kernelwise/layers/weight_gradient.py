@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..algorithms.lag_sums import lag_sums
-from ..borders import source_index
+from ..algorithms.layer.launch import ONE, problem3
+from ..algorithms.layer.slopes_launch import weight_slopes
 from ..problem import Axis
+from .operations import batches, image_bytes
+
+FEW_OUTPUTS = 8  # channels of a result below which pixels, not they, go side by side in the lanes
+PART_BYTES = 16 << 20  # of images that are converted at a time
 
 
 def weight_gradient(
@@ -20,31 +25,26 @@ def weight_gradient(
 ) -> np.ndarray:
     """dw[o, i, a] = sum over n, p of dy[n, o, p] * x[n, i, p * stride + start + a * dilation].
 
-    dy: (n, groups * o, ...), x: (n, groups * c, ...). Returns float64 (groups * o, c, *taps).
+    dy: (n, groups * o, ...), x: (n, groups * c, ...), of any real dtype; ``sums``: what short stretches are added up
+    in, float32 or float64. Returns float64 (groups * o, c, *taps).
     """
-    if groups == 1 and border == "constant" and len(axes) < 3 and all(a.stride == a.dilation == 1 for a in axes):
-        return _by_lags(dy, x, axes, sums, threads)
-    return _tap_by_tap(dy, x, axes, groups, border)
-
-
-def _by_lags(dy: np.ndarray, x: np.ndarray, axes: tuple[Axis, ...], sums: np.dtype, threads: int | None) -> np.ndarray:
-    if len(axes) == 1:
-        lone = Axis(1, 1, 0, 1, 1, 1)
-        return _by_lags(dy[:, :, np.newaxis], x[:, :, np.newaxis], (lone, *axes), sums, threads)[:, :, 0]
-    taps, start = zip(*((a.taps, a.start) for a in axes), strict=True)
-    return lag_sums(dy, x, taps, start, sums=np.result_type(sums, dy.dtype), threads=threads)
-
-
-def _tap_by_tap(dy: np.ndarray, x: np.ndarray, axes: tuple[Axis, ...], groups: int, border: str) -> np.ndarray:
-    outputs, channels = dy.shape[1] // groups, x.shape[1] // groups
-    dw = np.zeros((groups, outputs, channels, *(a.taps for a in axes)))
-    slopes = dy.reshape(len(dy), groups, outputs, -1).astype(np.float64)
-    for tap in np.ndindex(*(a.taps for a in axes)):
-        part = x.reshape(len(x), groups, channels, *x.shape[2:])
-        for j, (axis, a) in enumerate(zip(axes, tap, strict=True)):
-            places = source_index(np.arange(axis.out) * axis.stride + axis.start + a * axis.dilation, axis.n, border)
-            inside = (places >= 0).reshape(-1, *(1,) * (len(axes) - 1 - j))
-            part = np.where(inside, part.take(np.maximum(places, 0), axis=3 + j), 0)
-        flat = part.reshape(len(x), groups, channels, -1).astype(np.float64)
-        dw[(slice(None), slice(None), slice(None), *tap)] = np.einsum("ngop,ngip->goi", slopes, flat)
-    return dw.reshape(groups * outputs, channels, *(a.taps for a in axes))
+    outputs, channels = dy.shape[1], x.shape[1] // groups
+    taps = tuple(axis.taps for axis in axes)
+    if 0 in dy.shape or 0 in x.shape:
+        return np.zeros((outputs, channels, *taps))
+    lone = (slice(None), slice(None), *(np.newaxis,) * (5 - x.ndim))
+    plain = groups == 1 and border == "constant" and {a.stride for a in axes} | {a.dilation for a in axes} == {1}
+    if plain and len(axes) < 3 and outputs < FEW_OUTPUTS:
+        rows, columns = (ONE, *axes)[-2:]
+        dy, x = (array[:, :, np.newaxis] if array.ndim == 3 else array for array in (dy, x))
+        wide = np.result_type(sums, *(a.dtype for a in (dy, x) if a.dtype.kind == "f"))
+        lags = lag_sums(dy, x, (rows.taps, columns.taps), (rows.start, columns.start), sums=wide, threads=threads)
+        return lags.reshape(outputs, channels, *taps)
+    total = np.zeros((outputs, channels, *(axis.taps for axis in problem3(axes))))
+    ready = all(array.dtype == sums and array.dtype.isnative and array.flags.aligned for array in (dy, x))
+    each = 0 if ready else image_bytes(x, sums) + image_bytes(dy, sums)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for part in batches(len(x), each, PART_BYTES) if each else [slice(None)]:
+            slopes, pixels = (np.require(array[part], sums, "A")[lone] for array in (dy, x))
+            total += weight_slopes(slopes, pixels, problem3(axes), groups, border, threads)
+    return total.reshape(outputs, channels, *taps)

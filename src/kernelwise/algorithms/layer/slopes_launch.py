@@ -1,0 +1,218 @@
+"""The gradient of a layer's weights: the block that fits the registers, the work cut into units, and the start."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ...borders import source_index
+from ...jit import pool
+from ...jit.compile import Code, build
+from ...jit.target import Target
+from ...problem import Axis
+from ..launch import Sheet
+from ..numbers import Number
+from ..routine import current_target
+from .launch import ALIGN, odd, up
+from .slopes import FIELDS, SlopeSpec, emit, room
+from .spec import most_pixels
+
+CHAIN = 256  # products added up in one lane: pixels of a tile, about
+UNITS = 8  # at least so many, where there is work for them
+UNIT_WORK = 1 << 20  # multiply-adds below which a unit is not worth being shared out
+CHANNEL_WORK = 256  # taps times channels of a range, for which it pays to turn dy once more
+OUTPUT_WORK = 512  # taps times outputs of a range, for which it pays to copy x once more
+PARTIAL_BYTES = 16 << 20  # what the sums of further parts may take
+
+
+class SlopePlan(NamedTuple):
+    """How a gradient is done, by its shape alone."""
+
+    spec: SlopeSpec
+    axes: tuple[Axis, Axis, Axis]
+    groups: int  # that are done one after the other: 1 where the lanes run over all
+    outputs: int  # of such a group
+    channels: int
+    own: int  # outputs that share their channels
+    blocks: tuple[int, ...]  # of outputs, of channels, tap planes, blocks of rows, of columns
+    tile: tuple[int, int, int]  # images, rows, columns
+    ranges: tuple[int, int]  # blocks of outputs and of channels in a unit
+    tiles: int
+    parts: int
+
+
+@lru_cache(maxsize=1024)
+def plan(
+    axes: tuple[Axis, Axis, Axis], groups: int, outputs: int, channels: int, images: int, number: Number, target: Target
+) -> SlopePlan:
+    """``outputs`` and ``channels`` of one group."""
+    planes, rows, columns = axes
+    lanes = target.lanes(number.bytes)
+    apart = groups > 1 and outputs <= lanes // 2
+    own = outputs
+    if apart:
+        groups, outputs = 1, groups * outputs
+    vectors = 2 if outputs > lanes else 1
+    most = most_pixels(target)
+    across = -(-columns.taps // -(-columns.taps // most))
+    inner = 1 if apart else -(-channels // -(-channels // max(1, most // across)))
+    down = -(-rows.taps // -(-rows.taps // max(1, most // (across * inner))))
+    spec = SlopeSpec(
+        number, vectors, down, across, inner, rows.stride, rows.dilation, columns.stride, columns.dilation, apart
+    )
+    output_blocks, channel_blocks = -(-outputs // (vectors * lanes)), -(-channels // inner)
+    blocks = (output_blocks, channel_blocks, planes.taps, -(-rows.taps // down), -(-columns.taps // across))
+    tile_columns = -(-columns.out // -(-columns.out // CHAIN))
+    tile_rows = -(-rows.out // -(-rows.out // max(1, CHAIN // tile_columns)))
+    alone = planes.out == 1 and (tile_rows, tile_columns) == (rows.out, columns.out)
+    tile_images = max(1, min(images, CHAIN // (rows.out * columns.out))) if alone else 1
+    tiles = -(-images // tile_images) * planes.out * -(-rows.out // tile_rows) * -(-columns.out // tile_columns)
+    taps = planes.taps * rows.taps * columns.taps
+    channel_parts = max(1, min(channel_blocks, UNITS, channels * taps // CHANNEL_WORK))
+    channel_range = -(-channel_blocks // channel_parts)
+    so_far = groups * -(-channel_blocks // channel_range)
+    output_parts = max(1, min(output_blocks, -(-UNITS // so_far), outputs * taps // OUTPUT_WORK))
+    output_range = -(-output_blocks // output_parts)
+    so_far *= -(-output_blocks // output_range)
+    work = groups * outputs * channels * taps * images * planes.out * rows.out * columns.out
+    size = 8 * groups * output_blocks * vectors * lanes * channel_blocks * inner * taps
+    parts = min(tiles, -(-UNITS // so_far), 1 + PARTIAL_BYTES // size, max(1, work // so_far // UNIT_WORK))
+    return SlopePlan(
+        spec, axes, groups, outputs, channels, own, blocks, (tile_images, tile_rows, tile_columns),
+        (output_range, channel_range), tiles, parts,
+    )  # fmt: skip
+
+
+def weight_slopes(
+    dy: np.ndarray, x: np.ndarray, axes: tuple[Axis, Axis, Axis], groups: int, border: str, threads: int | None = None
+) -> np.ndarray:
+    """dw[o, i, a] = sum over n, p of dy[n, o, p] * x[n, i, p * stride + start + a * dilation].
+
+    dy: (n, groups * o, planes, rows, columns), x: (n, groups * c, ...), both float32 or both float64 and aligned;
+    ``border`` says what stands outside x. Returns float64 (groups * o, c, *taps). Bits do not depend on ``threads``.
+    """
+    target, number = current_target(), Number(x.dtype.str[1:])
+    outputs, channels = dy.shape[1] // groups, x.shape[1] // groups
+    made = plan(axes, groups, outputs, channels, len(x), number, target)
+    spec = made.spec
+    lanes = spec.vectors * target.lanes(number.bytes)
+    block = (spec.rows, spec.columns, spec.channels, lanes)
+    sums = np.zeros((made.parts, made.groups, *made.blocks, *block))
+    sheet = Sheet(FIELDS)
+    sheet.write(x=x.ctypes.data, dy=dy.ctypes.data, sums=sums.ctypes.data)
+    _work(made, len(x), sheet)
+    for name, array, inner in (("x", x, channels), ("dy", dy, outputs)):
+        batch, channel, *rest = array.strides
+        group = 0 if made.groups == 1 else channel * inner
+        values = zip(("image", "group", "plane", "row", "column"), (batch, group, *rest), strict=True)
+        sheet.write(**{f"{name}_{axis}": value for axis, value in values})
+    _offsets(made, lanes, x.strides[1], dy.strides[1], sheet)
+    _maps(made, border, sheet)
+    scratch = _panels(made, lanes, sheet)
+    args = sheet.args()
+    units = made.parts * made.groups * sheet["output_ranges"] * sheet["channel_ranges"]
+    address = code(spec, target).address("slopes")
+    pool.run(address, args.ctypes.data, scratch, units, threads or pool.threads())
+    total = sums[0] if made.parts == 1 else sums.sum(axis=0)
+    return _gather(total, made, groups)
+
+
+def _work(made: SlopePlan, images: int, sheet: Sheet) -> None:
+    planes, rows, columns = made.axes
+    output_blocks, channel_blocks, tap_planes, row_blocks, column_blocks = made.blocks
+    output_range, channel_range = made.ranges
+    sheet.write(parts=made.parts, groups=made.groups, tiles=made.tiles)
+    sheet.write(output_range=output_range, output_ranges=-(-output_blocks // output_range))
+    sheet.write(channel_range=channel_range, channel_ranges=-(-channel_blocks // channel_range))
+    sheet.write(output_blocks=output_blocks, channel_blocks=channel_blocks)
+    sheet.write(tap_planes=tap_planes, row_blocks=row_blocks, column_blocks=column_blocks)
+    sheet.write(images=images, planes=planes.out, rows=rows.out, columns=columns.out)
+    sheet.write(tile_images=made.tile[0], tile_rows=made.tile[1], tile_columns=made.tile[2])
+    sheet.write(row_tiles=-(-rows.out // made.tile[1]), column_tiles=-(-columns.out // made.tile[2]))
+    sheet.write(row_taps=rows.taps, column_taps=columns.taps, reach_rows=rows.reach, reach_columns=columns.reach)
+
+
+def _offsets(made: SlopePlan, lanes: int, x_channel: int, dy_channel: int, sheet: Sheet) -> None:
+    """Where the channels of every block lie; those that do not exist are the first one once more."""
+    spec, (output_blocks, channel_blocks, *_) = made.spec, made.blocks
+    outputs = np.arange(output_blocks * lanes)
+    outputs[outputs >= made.outputs] = 0
+    sheet.point("dy_offsets", outputs * dy_channel)
+    if spec.apart:
+        own = outputs.reshape(output_blocks, 1, lanes) // made.own * made.channels
+        sheet.point("x_offsets", (own + np.arange(channel_blocks)[:, None]) * x_channel)
+        return
+    channels = np.arange(channel_blocks)[:, None] * spec.channels + np.arange(room(spec.channels))
+    channels[channels >= made.channels] = 0
+    sheet.point("x_offsets", np.ascontiguousarray(channels * x_channel))
+
+
+def _maps(made: SlopePlan, border: str, sheet: Sheet) -> None:
+    """Which plane, row and column of x stands where."""
+    planes, rows, columns = made.axes
+    at = np.arange(planes.out)[:, None] * planes.stride + np.arange(planes.taps) * planes.dilation + planes.start
+    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
+    virtual = np.arange((rows.out - 1) * rows.stride + rows.reach + 1) + rows.start
+    sheet.point("row_map", source_index(virtual, rows.n, border))
+    virtual = np.arange((columns.out - 1) * columns.stride + columns.reach + 1) + columns.start
+    sheet.point("column_map", source_index(virtual, columns.n, border))
+    first = min(len(virtual), max(0, -columns.start))
+    stop = max(first, min(len(virtual), columns.n - columns.start))
+    sheet.write(column_lead=columns.start, column_first=first, column_stop=stop)
+    sheet.point("dy_rows", np.arange(rows.out))
+    sheet.point("dy_columns", np.arange(columns.out + CHAIN))
+
+
+def _panels(made: SlopePlan, lanes: int, sheet: Sheet) -> int:
+    """Lay out the scratch memory of a worker; returns its size."""
+    spec, (_, rows, columns) = made.spec, made.axes
+    images, tall, wide = made.tile
+    size = spec.number.bytes
+    together = lanes if spec.apart else room(spec.channels)
+    row = up(((wide - 1) * columns.stride + columns.reach + 1) * together * size, ALIGN)
+    plane = ((tall - 1) * rows.stride + rows.reach + 1) * row
+    image = plane * made.axes[0].taps
+    block, dy_block = odd(image * images), odd(images * tall * wide * lanes * size)
+    sheet.write(panel_row=row, panel_plane=plane, panel_image=image, panel_block=block, dy_block=dy_block)
+    ends = list(itertools.accumulate((block * made.ranges[1], dy_block * made.ranges[0])))
+    sheet.write(at_dy=ends[0])
+    return ends[1] + ALIGN
+
+
+def _gather(sums: np.ndarray, made: SlopePlan, groups: int) -> np.ndarray:
+    """[group, output block, channel block, plane, row block, column block, row, column, channel, output in a block]
+    -> [o, i, plane, row, column]; of sums that two blocks hold, the earlier one's."""
+    spec, (planes, rows, columns) = made.spec, made.axes
+    row_block, row = _places(rows.taps, spec.rows)
+    column_block, column = _places(columns.taps, spec.columns)
+    ordered = sums.transpose(0, 1, 9, 2, 8, 3, 4, 6, 5, 7)  # .., plane, row block, row, column block, column
+    outputs, channels = ordered.shape[1] * ordered.shape[2], ordered.shape[3] * ordered.shape[4]
+    whole = (made.groups, outputs, channels, planes.taps)
+    if rows.taps % spec.rows == columns.taps % spec.columns == 0:
+        picked = ordered.reshape(*whole, rows.taps, columns.taps)[:, : made.outputs, : made.channels]
+    else:
+        flat = ordered.transpose(0, 1, 2, 3, 4, 5, 6, 8, 7, 9).reshape(*whole, *(sums.shape[k] for k in (4, 5, 6, 7)))
+        kept = flat[:, : made.outputs, : made.channels]
+        picked = kept[:, :, :, :, row_block[:, None], column_block, row[:, None], column]
+    return picked.reshape(made.groups * made.outputs, made.channels, planes.taps, rows.taps, columns.taps)
+
+
+def _places(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(block, place in it) of 0 .. n - 1; the last block is moved back to end at n."""
+    index = np.arange(n)
+    block = index // size
+    return block, index - np.minimum(block * size, n - size)
+
+
+@lru_cache(maxsize=512)
+def code(spec: SlopeSpec, target: Target) -> Code:
+    return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
+    plan.cache_clear()
+    code.cache_clear()
