@@ -31,13 +31,16 @@ def correlate(
 
     x: (n, groups * c, ...), weight: (groups * o, c, ...), bias: (groups * o,) or None, all of one dtype; ``axes``: the
     geometry; ``out``: where the result goes, (n, groups * o, ...). Outputs or pixels go side by side in the lanes,
-    whichever fill them better.
+    whichever fill them better. ``precision``: see `channels.correlate_channels`.
     """
     if pixels_fill_lanes(len(weight) // groups, axes[-1].out, weight.itemsize):
-        correlator = correlate_pixels
-    else:
-        correlator = correlate_channels
-    return correlator(x, weight, axes, bias, groups=groups, border=border, limits=limits, out=out, threads=threads)
+        return correlate_pixels(
+            x, weight, axes, bias, groups=groups, border=border, limits=limits, out=out, threads=threads
+        )
+    return correlate_channels(
+        x, weight, axes, bias, groups=groups, border=border, limits=limits, precision=precision, out=out,
+        threads=threads,
+    )  # fmt: skip
 
 
 def pixels_fill_lanes(outputs: int, columns: int, size: int) -> bool:
