@@ -31,6 +31,8 @@ PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it sta
 LEAST_UNITS = 8
 UNITS_PER_THREAD = 4
 UNIT_WORK = 1 << 21  # multiply-adds below which a unit is not worth being shared out
+LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
+BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
 ONE = Axis(1, 1, 0, 1, 1, 1)
 
 
@@ -86,7 +88,7 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     lanes = target.lanes(size)
     pitch = width * size if copied else row_bytes
     most = most_pixels(target)
-    group = min(most // columns.out, rows.out) if columns.out <= most // 2 and joined and not channels_last else 1
+    group = _row_group(rows.out, columns.out, most) if joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
     if group > 1:
         pixels = [
@@ -109,6 +111,15 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     panel_rows = (band - 1) * rows.stride + rows.reach + 1
     channel = odd(planes.taps * panel_rows * pitch)
     return LayerPlan(problem, spec, target, group, band, copied, pitch, channel)
+
+
+def _row_group(rows: int, columns: int, most: int) -> int:
+    """Short rows of a result that are done together: as many as make the fewest and fullest blocks of pixels."""
+
+    def cost(group: int) -> float:
+        return -(-rows // group) * (max(group * columns, LEAST_PIXELS) + BLOCK_PIXELS)
+
+    return min(range(1, max(1, min(most // columns, rows)) + 1), key=cost)
 
 
 def _band(problem: LayerProblem, pitch: int, copied: bool) -> int:
