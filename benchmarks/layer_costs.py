@@ -46,8 +46,8 @@ def microseconds(problem: LayerProblem, winograd: bool) -> float:
     for _ in range(ROUNDS + 1):
         start = time.thread_time_ns()
         packed, shift = choice.pack(plan, weight, 1), pack_bias(plan, None)
-        strides = [(*a.strides[:2], 0, *a.strides[2:]) for a in (x, y)]
-        ready = choice.prepare(plan, 1, *strides, UNLIMITED, 1)
+        given, wanted = ((*a.strides[:2], 0, *a.strides[2:]) for a in (x, y))
+        ready = choice.prepare(plan, 1, given, wanted, UNLIMITED, 1)
         ready.args[:4] = [a.ctypes.data for a in (x, y, packed, shift)]
         pool.run(ready.address, ready.args.ctypes.data, ready.scratch, ready.units, 1)
         times.append((time.thread_time_ns() - start) / 1e3)

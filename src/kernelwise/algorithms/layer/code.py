@@ -67,10 +67,10 @@ def emit(target: Target, spec: LayerSpec) -> Module:
 
 
 def _emit_sums(w: Writer) -> None:
-    """Sums of a block over some channels, added to those in memory."""
-    args = [("args", PTR), ("x", PTR), ("w", PTR), ("channels", I64), ("sums", PTR)]
+    """Sums of a block over ``channels`` from channel ``begin`` on, the first ones put into memory, others added."""
+    args = [("args", PTR), ("x", PTR), ("w", PTR), ("begin", I64), ("channels", I64), ("sums", PTR)]
     fn = w.module.function("sums", args, internal=True)
-    arguments, x, weights, channels, sums = fn.args
+    arguments, x, weights, begin, channels, sums = fn.args
     a = Record(fn, arguments, FIELDS)
     pitch, tap_rows, offsets = a.integer("panel_channel"), a.integer("tap_rows"), a.address("tap_offsets")
     zero = [fn.constant(w.vector, 0.0)] * (len(w.spec.pixels) * w.spec.vectors)
@@ -89,9 +89,13 @@ def _emit_sums(w: Writer) -> None:
                 r.carry_on(total)
             c.carry_on(r.results)
         totals = c.results
-    for k, value in enumerate(totals):
-        place = sums + k * w.vector.bytes
-        fn.store(fn.load(w.vector, place, align=w.vector.bytes) + value, place, align=w.vector.bytes)
+    places = [sums + k * w.vector.bytes for k in range(len(totals))]
+    with fn.when(begin.equals(0)):
+        for place, value in zip(places, totals, strict=True):
+            fn.store(value, place, align=w.vector.bytes)
+    with fn.when(begin > 0):
+        for place, value in zip(places, totals, strict=True):
+            fn.store(fn.load(w.vector, place, align=w.vector.bytes) + value, place, align=w.vector.bytes)
 
 
 def _point_sums(
@@ -304,31 +308,27 @@ def _emit_unit(w: Writer) -> None:
             out = channels + y * a.integer("result_row")
             with fn.loop(0, a.integer("tiles")) as t:
                 x = (t * len(w.spec.pixels)).minimum(a.integer("tile_last"))
-                _block(
-                    w,
-                    fn,
-                    a,
-                    args,
-                    scratch,
-                    line + x * a.integer("pixel_step"),
-                    ws,
-                    shift,
-                    out + x * a.integer("result_column"),
-                    valid,
-                )
+                here = line + x * a.integer("pixel_step"), out + x * a.integer("result_column")
+                _block(w, fn, a, (args, scratch), here, (ws, shift, valid))
 
 
-def _block(w, fn, a, args, scratch, x, weights, bias, out, valid) -> None:  # type: ignore[no-untyped-def]
+def _block(
+    w: Writer,
+    fn: Function,
+    a: Record,
+    given: tuple[Value, Value],
+    pixels: tuple[Value, Value],
+    outputs: tuple[Value, Value, Value],
+) -> None:
     """All channels of a block, in chunks that are added up apart: long sums lose less that way."""
+    (args, scratch), (x, out), (weights, bias, valid) = given, pixels, outputs
     sums, spare = scratch + a.integer("at_sums"), scratch + a.integer("at_spare")
-    for k in range(len(w.spec.pixels) * w.spec.vectors):
-        fn.store(fn.constant(w.vector, 0.0), sums + k * w.vector.bytes, align=w.vector.bytes)
     chunk, channels = a.integer("chunk"), a.integer("channels")
     each = a.integer("tap_rows") * (w.spec.taps * w.tap_bytes)
     _announce(w, fn, a, out)
     with fn.loop(0, channels, chunk) as c:
         count = chunk.minimum(channels - c)
-        fn.call("sums", VOID, [args, x + c * a.integer("panel_channel"), weights + c * each, count, sums])
+        fn.call("sums", VOID, [args, x + c * a.integer("panel_channel"), weights + c * each, c, count, sums])
     fn.call("finish", VOID, [args, sums, bias, out, valid, spare])
 
 

@@ -108,9 +108,12 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
         problem.masked,
     )
     band = rows.out if group > 1 else _band(problem, pitch, copied)
-    panel_rows = (band - 1) * rows.stride + rows.reach + 1
-    channel = odd(planes.taps * panel_rows * pitch)
-    return LayerPlan(problem, spec, target, group, band, copied, pitch, channel)
+    return LayerPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch))
+
+
+def _panel_channel(problem: LayerProblem, band: int, pitch: int) -> int:
+    planes, rows, _ = problem.axes
+    return odd(planes.taps * ((band - 1) * rows.stride + rows.reach + 1) * pitch)
 
 
 def _row_group(rows: int, columns: int, most: int) -> int:
@@ -123,13 +126,26 @@ def _row_group(rows: int, columns: int, most: int) -> int:
 
 
 def _band(problem: LayerProblem, pitch: int, copied: bool) -> int:
+    """Rows of the result in a unit. Where rows are copied, as many as fit: each band copies some that others do too."""
     planes, rows, columns = problem.axes
     each = problem.channels * planes.taps * pitch  # bytes of a row of the panel
     band = max(1, (PANEL_BYTES // each - rows.reach - 1) // rows.stride + 1)
-    work = columns.out * problem.channels * problem.outputs * planes.taps * rows.taps * columns.taps
-    small = max(1, -(-rows.out * planes.out * problem.groups // LEAST_UNITS), UNIT_WORK // max(1, work))
-    band = min(rows.out, band, small if not copied else max(small, min(band, rows.reach)))
-    return -(-rows.out // -(-rows.out // max(1, band)))
+    if not copied:
+        work = columns.out * problem.channels * problem.outputs * planes.taps * rows.taps * columns.taps
+        units = rows.out * planes.out * problem.groups
+        band = min(band, max(1, -(-units // LEAST_UNITS), UNIT_WORK // max(1, work)))
+    return -(-rows.out // -(-rows.out // min(rows.out, band)))
+
+
+def _shared(plan: LayerPlan, images: int, threads: int) -> LayerPlan:
+    """With smaller bands where the threads would not have enough of them; not so small that most is copied twice."""
+    planes, rows, _ = plan.problem.axes
+    if threads == 1 or plan.row_group > 1:
+        return plan
+    share = images * plan.problem.groups * planes.out * rows.out // (threads * UNITS_PER_THREAD)
+    band = min(plan.band, max(share, rows.reach + 1 if plan.panel else 1))
+    band = -(-rows.out // -(-rows.out // band))
+    return plan._replace(band=band, panel_channel=_panel_channel(plan.problem, band, plan.panel_row))
 
 
 def odd(size: int) -> int:
@@ -178,9 +194,9 @@ def launch(
     limits: tuple[float, float],
     threads: int,
 ) -> LayerLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. In how many parts
-    the outputs are shared out changes no result."""
-    problem = plan.problem
+    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. In how many bands
+    and parts the outputs are shared out changes no result."""
+    plan, problem = _shared(plan, images, threads), plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
     size, block = problem.number.bytes, block_channels(plan.spec, plan.target)

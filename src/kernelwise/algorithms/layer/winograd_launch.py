@@ -25,6 +25,7 @@ UNIT_BYTES = 704 << 10  # of a unit's tiles and products: with some weights they
 LEAST_TILES = 32  # of a unit, where there are so many: weights are read once for all of them
 LEAST_OUTPUTS = 64  # of a unit: each transforms its pixels, whoever else does so too
 UNITS_PER_THREAD = 2
+MOST_WORK = 1 << 31  # multiply-adds of a unit: a call can be interrupted between two of them
 BLOCK_TILES = 1.5  # what a block of tiles costs beside them, in tiles
 
 
@@ -167,7 +168,8 @@ def _parts(plan: WinogradPlan, units: int, threads: int) -> tuple[int, int]:
     """Blocks of outputs in a unit, and how many such parts there are."""
     blocks = _blocks(plan)
     wanted = -(-threads * UNITS_PER_THREAD // units) if threads > 1 else 1
-    parts = min(wanted, max(1, blocks * plan.block // LEAST_OUTPUTS))
+    work = plan.tiles * POSITIONS * _channel_blocks(plan) * _lanes(plan) * blocks * plan.block
+    parts = min(max(wanted, work // MOST_WORK), max(1, blocks * plan.block // LEAST_OUTPUTS))
     each = -(-blocks // parts)
     return each, -(-blocks // each)
 
