@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .acceleration import Accelerated, accelerate
+from .engine import set_precision
+from .explanation import Explanation, Explanations, explain
 from .functional import (
     conv1d,
     conv2d,
@@ -30,6 +32,8 @@ from .report import Report
 
 __all__ = [
     "Accelerated",
+    "Explanation",
+    "Explanations",
     "Report",
     "accelerate",
     "Conv1d",
@@ -51,4 +55,6 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "corr2d",
+    "explain",
+    "set_precision",
 ]

@@ -15,20 +15,33 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..layers.arguments import ACTIVATIONS
+from ..layers.arguments import ACTIVATIONS, PRECISIONS
 from ..layers.input_gradient import input_gradient as gradient_by_input
 from ..layers.operations import correlate
 from ..layers.weight_gradient import weight_gradient as gradient_by_weight
-from ..problem import Axis
+from ..problem import Axis, one_of
 from .geometry import Geometry, Numbers, outputs
 
-PRECISION = "fast"  # sums of products, or what Winograd's algorithm makes of them
+PRECISION = "fast"
 
 
-def lacks(operation: str, of: Geometry) -> str:
-    """Why an operation is torch's own; empty where it is ours."""
+def set_precision(name: str) -> None:
+    """How sums are taken from now on: "fast" (the default) or "exact".
+
+    "fast" may use Winograd's algorithm: an error up to 5e-6 of the largest output in float32, and a value that is not
+    finite spoils its tile of 4 x 4 outputs. "exact" adds up the products themselves: below 1e-6.
+
+    Raises ArgumentError or ArgumentTypeError.
+    """
+    global PRECISION
+    one_of("name", name, PRECISIONS)
+    PRECISION = name
+
+
+def lacks_weight_gradient(of: Geometry) -> str:
+    """Why the weight gradient is torch's own; empty where it is ours."""
     plain = of.groups == 1 and of.border == "constant" and len(of.stride) < 3
-    if operation == "weight gradient" and not (plain and max(*of.stride, *of.dilation) == 1):
+    if not plain or max(*of.stride, *of.dilation) > 1:
         return "it is quicker there but for images of one or two axes without groups, stride and dilation"
     return ""
 

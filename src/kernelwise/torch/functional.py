@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as own
 from torch.overrides import handle_torch_function
 
-from . import choice, engine, gradients
+from . import choice, gradients
 from .geometry import Geometry, geometry, inputs, numbers
 
 OWN: dict[int, Any] = {1: own.conv1d, 2: own.conv2d, 3: own.conv3d}
@@ -160,10 +160,7 @@ def judge(
     if reason:
         return reason, None
     of = geometry(axes, stride, padding, dilation, groups, weight.shape[2:], mode)
-    reason = choice.forward(input, weight, bias, of)
-    if of is not None and mode != "zeros" and not reason and gradients.wanted(input, weight, bias):
-        reason = engine.lacks("input gradient", of) or engine.lacks("weight gradient", of)
-    return reason, of
+    return choice.forward(input, weight, bias, of), of
 
 
 def judge_transposed(

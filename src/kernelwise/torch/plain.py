@@ -31,7 +31,7 @@ def input_gradient(dy: Tensor, weight: Tensor, sizes: Numbers, of: Geometry) -> 
 def weight_gradient(dy: Tensor, x: Tensor, taps: Numbers, of: Geometry) -> Tensor:
     """dw of (o, c / groups, *taps)."""
     out = torch.empty((dy.shape[1], x.shape[1] // of.groups, *taps), dtype=x.dtype)
-    if engine.lacks("weight gradient", of):
+    if engine.lacks_weight_gradient(of):
         return own.weight_gradient(dy, x, out, of)
     engine.weight_gradient(array(dy), array(x), of, out.numpy())
     return out

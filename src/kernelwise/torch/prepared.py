@@ -51,7 +51,7 @@ class Prepared:
         marks = _marks(weight) if bias is None else _marks(weight) + _marks(bias)
         if marks != self._weights:
             self._ready, self._weights = {}, marks
-        key = (x.shape, x.stride(), out.stride(), of, activation, torch.get_num_threads())
+        key = (x.shape, x.stride(), out.stride(), of, activation, torch.get_num_threads(), engine.PRECISION)
         ready = self._ready.get(key)
         if ready is None:
             while len(self._ready) >= MOST_SHAPES:
