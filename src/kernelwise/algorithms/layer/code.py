@@ -14,6 +14,7 @@ from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
 from ..fourier.butterflies import transpose
+from . import panel
 from .spec import LayerSpec, block_channels
 
 FIELDS = (
@@ -35,8 +36,6 @@ FIELDS = (
     *("at_panel", "at_sums", "at_spare"),
 )
 
-CHANNELS_AHEAD = 2  # whose pixels are asked for while those of one are copied
-
 
 class Writer:
     """What all functions of one routine share."""
@@ -49,7 +48,10 @@ class Writer:
         self.size = spec.number.bytes
         self.block = block_channels(spec, module.target)
         self.tap_bytes = self.block * self.size
-        self.sums_bytes = len(spec.pixels) * spec.vectors * self.vector.bytes
+
+    def record(self, fn: Function, pointer: Value) -> Record:
+        """The arguments of the routine."""
+        return Record(fn, pointer, FIELDS)
 
 
 def emit(target: Target, spec: LayerSpec) -> Module:
@@ -58,7 +60,7 @@ def emit(target: Target, spec: LayerSpec) -> Module:
     writer = Writer(module, spec)
     _emit_sums(writer)
     _emit_finish(writer)
-    _emit_panel(writer)
+    panel.emit(writer)
     _emit_unit(writer)
     return module
 
@@ -71,7 +73,7 @@ def _emit_sums(w: Writer) -> None:
     args = [("args", PTR), ("x", PTR), ("w", PTR), ("begin", I64), ("channels", I64), ("sums", PTR)]
     fn = w.module.function("sums", args, internal=True)
     arguments, x, weights, begin, channels, sums = fn.args
-    a = Record(fn, arguments, FIELDS)
+    a = w.record(fn, arguments)
     pitch, tap_rows, offsets = a.integer("panel_channel"), a.integer("tap_rows"), a.address("tap_offsets")
     zero = [fn.constant(w.vector, 0.0)] * (len(w.spec.pixels) * w.spec.vectors)
     if w.spec.point:
@@ -134,7 +136,7 @@ def _emit_finish(w: Writer) -> None:
     args = [("args", PTR), ("sums", PTR), ("bias", PTR), ("out", PTR), ("valid", I64), ("spare", PTR)]
     fn = w.module.function("finish", args, internal=True)
     arguments, sums, bias, out, valid, spare = fn.args
-    a = Record(fn, arguments, FIELDS)
+    a = w.record(fn, arguments)
     floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) for name in ("floor", "ceiling"))
     pixels = len(w.spec.pixels)
     channel, column = a.integer("result_channel"), a.integer("result_column")
@@ -209,75 +211,13 @@ def _lane(fn: Function, value: Value, lane: int) -> Value:
     return fn.emit(value.type.scalar, f"extractelement {value.typed}, i64 {lane}")
 
 
-# ---------------------------------------------------------------- the panel
-
-
-def _emit_panel(w: Writer) -> None:
-    """The rows of a band, all channels and planes of taps, padded."""
-    args = [("args", PTR), ("image", PTR), ("panel", PTR), ("plane", I64), ("row", I64), ("rows", I64)]
-    fn = w.module.function("fill_panel", args, internal=True)
-    arguments, image, panel, plane, row, rows = fn.args
-    a = Record(fn, arguments, FIELDS)
-    planes, columns, row_map = a.integer("tap_planes"), a.integer("columns"), a.address("row_map")
-    first, stop, lead = a.integer("column_first"), a.integer("column_stop"), a.integer("column_lead")
-    step, mapped, pitch = a.integer("image_column"), a.integer("mapped"), a.integer("panel_row")
-    image_row, width, ahead = a.integer("image_row"), stop - first, a.integer("image_channel") * CHANNELS_AHEAD
-    with fn.loop(0, a.integer("channels")) as c, fn.loop(0, planes) as p:
-        source_plane = fn.load(I64, a.address("plane_map") + (plane * planes + p) * 8)
-        channel = image + c * a.integer("image_channel") + source_plane.maximum(0) * a.integer("image_plane")
-        target = panel + c * a.integer("panel_channel") + p * a.integer("panel_plane")
-        with fn.loop(0, rows) as r:
-            source_row = fn.load(I64, row_map + (row + r) * 8)
-            line = target + r * pitch
-            inside = (source_plane >= 0) & (source_row >= 0)
-            with fn.when(inside.equals(0)):
-                _zeros(w, fn, line, fn.index(0), columns)
-            with fn.when(inside):
-                source = channel + source_row.maximum(0) * image_row
-                _zeros(w, fn, line, fn.index(0), first)
-                _zeros(w, fn, line, stop, columns)
-                _inside(w, fn, source + (first + lead) * step, step, line + first * w.size, width, ahead)
-                with fn.when(mapped > 0):
-                    _border(w, fn, a, source, line, (fn.index(0), first))
-                    _border(w, fn, a, source, line, (stop, columns))
-
-
-def _zeros(w: Writer, fn: Function, line: Value, start: Value, stop: Value) -> None:
-    """Whole vectors: what they cover too much is written later; behind the last row there is room for it."""
-    with fn.loop(start, stop, w.lanes) as x:
-        fn.store(fn.constant(w.vector, 0.0), line + x * w.size)
-
-
-def _inside(w: Writer, fn: Function, source: Value, step: Value, line: Value, width: Value, ahead: Value) -> None:
-    """The columns of the image, in the largest pieces that fit; the last one is moved back. Those ``ahead`` bytes on
-    are asked for."""
-    dense, piece = step.equals(w.size), w.lanes
-    with fn.when(dense.equals(0)), fn.loop(0, width) as x:
-        fn.store(fn.load(w.scalar, source + x * step), line + x * w.size)
-    while piece:
-        fits = width >= piece if piece == w.lanes else (width >= piece) & (width < 2 * piece)
-        with fn.when(dense & fits), fn.loop(0, width, piece) as x:
-            here = x.minimum(width - piece)
-            if piece == w.lanes:
-                fn.prefetch(source + here * w.size + ahead)
-            fn.store(fn.load(w.scalar.of(piece), source + here * w.size), line + here * w.size)
-        piece //= 2
-
-
-def _border(w: Writer, fn: Function, a: Record, source: Value, line: Value, span: tuple[Value, Value]) -> None:
-    """Columns outside the image that stand for others."""
-    with fn.loop(*span) as x:
-        column = fn.load(I64, a.address("column_map") + x * 8)
-        fn.store(fn.load(w.scalar, source + column * a.integer("image_column")), line + x * w.size)
-
-
 # ---------------------------------------------------------------- units
 
 
 def _emit_unit(w: Writer) -> None:
     fn = w.module.function("layer", [("args", PTR), ("scratch", PTR), ("unit", I64)])
     args, scratch, unit = fn.args
-    a = Record(fn, args, FIELDS)
+    a = w.record(fn, args)
     part, rest = unit % a.integer("parts"), unit // a.integer("parts")
     band, rest = rest % a.integer("bands"), rest // a.integer("bands")
     plane, rest = rest % a.integer("planes"), rest // a.integer("planes")
@@ -289,12 +229,12 @@ def _emit_unit(w: Writer) -> None:
     result = result + plane * a.integer("result_plane")
     row = first * a.integer("row_step")
     copied = a.integer("panel").differs(0)
-    panel = scratch + a.integer("at_panel")
+    copy = scratch + a.integer("at_panel")
     with fn.when(copied):
         rows = (stop - first - 1) * a.integer("row_step") + a.integer("panel_rows")
-        fn.call("fill_panel", VOID, [args, image, panel, plane, row, rows])
+        fn.call("fill_panel", VOID, [args, image, copy, plane, row, rows])
     direct = image + (plane * a.integer("line_step") + row * a.integer("panel_row")) + a.integer("origin")
-    source = fn.select(copied, panel, direct)
+    source = fn.select(copied, copy, direct)
     weights = a.address("weights") + group * a.integer("weight_group")
     bias = a.address("bias") + group * (a.integer("blocks") * w.tap_bytes)
     begin = part * a.integer("part_blocks")
