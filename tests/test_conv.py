@@ -79,7 +79,7 @@ SHAPES = [  # (n, c, ...), (o, c / groups, ...), options
 @pytest.mark.parametrize(("x", "w", "options"), SHAPES)
 @pytest.mark.parametrize("precision", ["exact", "fast"])
 def test_layers_and_gradients_agree_with_torch(x: Any, w: Any, options: Any, precision: str) -> None:
-    """In float32, as far from torch in float64 as the contract allows: 1e-6 of the largest value if exact, else 5e-6."""
+    """From torch in float64 as far as the contract allows: 1e-6 of the largest value if exact, else 5e-6."""
     rng = np.random.default_rng(5)
     x, w = rng.normal(size=x).astype("f4"), rng.normal(size=w).astype("f4")
     bias = rng.normal(size=len(w)).astype("f4")
@@ -297,9 +297,7 @@ def test_no_padded_copy_and_no_columns_are_made(groups: int, dtype: str) -> None
 
 
 @pytest.mark.parametrize("groups", [1, 4])
-def test_a_value_that_is_not_finite_touches_only_what_sees_it_under_a_tap(
-    groups: int, rng: np.random.Generator
-) -> None:
+def test_what_is_not_finite_touches_only_what_sees_it_under_a_tap(groups: int, rng: np.random.Generator) -> None:
     """With precision="exact"; a tap of zero is absent."""
     x = rng.normal(size=(2, 4, 12, 40)).astype("f4")
     w = rng.normal(size=(8, 4 // groups, 3, 3)).astype("f4")

@@ -26,8 +26,19 @@ from ..numbers import Number
 FIELDS = (
     # the arrays
     *("image", "result", "weights", "bias"),
-    # units: ((((image * groups + group) * planes + plane) * bands + band) * panels + panel)
-    *("groups", "planes", "bands", "panels", "band_rows", "rows_out", "columns_out", "panel_columns"),
+    # units: ((((image * group ranges + range) * planes + plane) * bands + band) * panels + panel)
+    *(
+        "groups",
+        "group_range",
+        "group_ranges",
+        "planes",
+        "bands",
+        "panels",
+        "band_rows",
+        "rows_out",
+        "columns_out",
+        "panel_columns",
+    ),
     *("image_batch", "image_group", "image_channel", "image_plane", "image_row", "image_column"),
     *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
     *("weight_group", "weight_block", "channels", "outputs", "blocks"),
@@ -40,6 +51,7 @@ FIELDS = (
     *("at_panel", "at_sums", "at_spare"),
 )
 MOST_UNROLLED = 700  # multiply-adds written out in one body
+RESERVED = {"avx512": 2, "avx2": 3, "sse": 4, "neon": 10}  # registers that are neither sums, pixels nor weights
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,7 @@ def emit(target: Target, spec: AcrossSpec) -> Module:
     writer = Writer(module, spec)
     _emit_block(writer)
     _emit_panel(writer)
+    _emit_group(writer)
     _emit_unit(writer)
     return module
 
@@ -146,7 +159,7 @@ def _sum_channels(
 def _chunk(w: Writer, fn: Function, a: Record, line: Value, table: Value, sums: list[Value]) -> list[Value]:
     """All columns of a chunk of tap rows. Weights: [column][row][output]."""
     spec, each = w.spec, w.spec.tap_rows * w.spec.outputs * w.size
-    if spec.tap_columns * spec.tap_rows * spec.block <= MOST_UNROLLED and spec.phases == 1 and spec.tap_columns <= 7:
+    if spec.tap_columns * spec.tap_rows * spec.block <= MOST_UNROLLED and spec.tap_columns <= 7:
         total = list(sums)
         for j in range(spec.tap_columns):
             offset = fn.load(I64, a.address("tap_columns") + j * 8) if j else fn.index(0)
@@ -337,19 +350,27 @@ def _emit_unit(w: Writer) -> None:
     fn = w.module.function("layer", [("args", PTR), ("scratch", PTR), ("unit", I64)])
     args, scratch, unit = fn.args
     a = Record(fn, args, FIELDS)
-    spec = w.spec
     places, rest = {}, unit
-    for name in ("panels", "bands", "planes", "groups"):
+    for name in ("panels", "bands", "planes", "group_ranges"):
         places[name], rest = rest % a.integer(name), rest // a.integer(name)
-    group, plane = places["groups"], places["planes"]
     # The last band and the last panel are moved back, to be as large as the others.
     first = (places["bands"] * a.integer("band_rows")).minimum(a.integer("rows_out") - a.integer("band_rows"))
-    stop = first + a.integer("band_rows")
     across = a.integer("panel_columns")
     left = (places["panels"] * across).minimum(a.integer("columns_out") - across)
-    right = left + across
-    image = a.address("image") + rest * a.integer("image_batch") + group * a.integer("image_group")
-    result = a.address("result") + rest * a.integer("result_batch") + group * a.integer("result_group")
+    begin = places["group_ranges"] * a.integer("group_range")
+    with fn.loop(begin, (begin + a.integer("group_range")).minimum(a.integer("groups"))) as group:
+        fn.call("group", VOID, [args, scratch, rest, group, places["planes"], first, left])
+
+
+def _emit_group(w: Writer) -> None:
+    """A band of rows of one group: the panel, then all blocks of sums."""
+    names = ("image", "group", "plane", "first", "left")
+    fn = w.module.function("group", [("args", PTR), ("scratch", PTR), *((n, I64) for n in names)], internal=True)
+    args, scratch, batch, group, plane, first, left = fn.args
+    a, spec = Record(fn, args, FIELDS), w.spec
+    stop, right = first + a.integer("band_rows"), left + a.integer("panel_columns")
+    image = a.address("image") + batch * a.integer("image_batch") + group * a.integer("image_group")
+    result = a.address("result") + batch * a.integer("result_batch") + group * a.integer("result_group")
     result = result + plane * a.integer("result_plane")
     panel = scratch + a.integer("at_panel")
     rows = (stop - first - 1) * spec.row_step + a.integer("panel_rows")
@@ -359,31 +380,37 @@ def _emit_unit(w: Writer) -> None:
     weights = a.address("weights") + group * a.integer("weight_group")
     bias = a.address("bias") + group * (a.integer("blocks") * (spec.outputs * w.size))
     step = spec.vectors * w.lanes
-    with fn.loop(first, stop, spec.rows) as y_:
+    with fn.loop(first, stop, spec.rows) as y_, fn.loop(0, a.integer("blocks")) as block:
         y = y_.minimum(stop - spec.rows)
         line = panel + (y - first) * (spec.row_step * spec.row_bytes)
-        with fn.loop(0, a.integer("blocks")) as block:
-            ws, shift = weights + block * a.integer("weight_block"), bias + block * (spec.outputs * w.size)
-            out = result + block * (a.integer("result_channel") * spec.outputs) + y * a.integer("result_row")
-            valid = a.integer("outputs") - block * spec.outputs
-            with fn.loop(left, right, step) as x_:
-                x = x_.minimum(right - step).maximum(left)
-                here = [line + (x - left) * w.size, ws, shift, out + x * a.integer("result_column"), valid, scratch]
-                fn.call("block", VOID, [args, *here])
+        ws, shift = weights + block * a.integer("weight_block"), bias + block * (spec.outputs * w.size)
+        out = result + block * (a.integer("result_channel") * spec.outputs) + y * a.integer("result_row")
+        valid = a.integer("outputs") - block * spec.outputs
+        with fn.loop(left, right, step) as x_:
+            x = x_.minimum(right - step).maximum(left)
+            here = [line + (x - left) * w.size, ws, shift, out + x * a.integer("result_column"), valid, scratch]
+            fn.call("block", VOID, [args, *here])
 
 
 # ---------------------------------------------------------------- the shape of a block
 
 
 def choose_block(
-    target: Target, number: Number, outputs: int, taps: tuple[int, int], steps: tuple[int, int], out: tuple[int, int]
+    target: Target,
+    number: Number,
+    outputs: int,
+    taps: tuple[int, int],
+    steps: tuple[int, int],
+    out: tuple[int, int],
+    masked: bool,
 ) -> tuple[int, int, int]:
     """(outputs, rows, vectors) of the block with the least estimated time for each useful multiply-add.
 
     ``taps``: rows of a chunk, columns; ``steps``: stride and dilation of rows; ``out``: rows and columns of the result.
     """
     lanes = target.lanes(number.bytes)
-    room = target.registers - (1 if target.fused else 2)
+    room = target.registers - RESERVED[target.name]
+    per_weight = 2 if masked and target.name != "avx512" else 1  # its mask takes a register too, but on AVX-512
 
     def cost(block: tuple[int, int, int]) -> float:
         o, r, v = block
@@ -394,7 +421,7 @@ def choose_block(
         return waste * (max(1.0, loads, 8 / (o * r * v)) + 0.1 * loads + 2 / (taps[0] * taps[1]) * (1 / (r * v)))
 
     def fits(o: int, r: int, v: int) -> bool:
-        weights = taps[0] * o if r > 1 and taps[0] > 1 else 1
+        weights = per_weight * (taps[0] * o if r > 1 and taps[0] > 1 else 1)
         return o * r * v + weights + v <= room or o * r * v == 1
 
     most = min(outputs, 8), min(out[0], 14), min(-(-out[1] // lanes), 4)

@@ -16,7 +16,8 @@ from ..launch import Sheet
 from .across import FIELDS, AcrossSpec, choose_block, emit
 from .launch import ALIGN, CHAIN, LEAST_UNITS, LayerLaunch, LayerProblem, bits, odd, up
 
-PANEL_BYTES = 128 << 10  # of a unit's input: it stays in the second-level cache, and with few channels in the first
+PANEL_BYTES = 128 << 10  # of a unit's input: it stays in the second-level cache
+PLANE_BYTES = 32 << 10  # of one channel alone: in the first
 PANEL_COLUMNS = 1024  # outputs of a row in a unit, about
 TALLEST = 8  # tap rows unrolled
 UNIT_WORK = 1 << 19  # multiply-adds below which a unit is not worth being shared out
@@ -32,6 +33,7 @@ class AcrossPlan(NamedTuple):
     chunks: int  # of tap rows
     band: int  # output rows in a unit
     panel: int  # output columns in a unit
+    together: int  # groups in a unit
 
 
 @lru_cache(maxsize=1024)
@@ -42,9 +44,9 @@ def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     lanes = target.lanes(number.bytes)
     tall = _chunk(rows.taps)
     chunks = -(-rows.taps // tall)
-    outputs, down, across = choose_block(
-        target, number, problem.outputs, (tall, columns.taps), (rows.stride, rows.dilation), (rows.out, columns.out)
-    )
+    masked = problem.masked or chunks * tall > rows.taps
+    taps, steps, out = (tall, columns.taps), (rows.stride, rows.dilation), (rows.out, columns.out)
+    outputs, down, across = choose_block(target, number, problem.outputs, taps, steps, out, masked)
     step = across * lanes
     width = columns.out if columns.out < step else 0
     panels = max(1, round(columns.out / max(step, PANEL_COLUMNS // step * step)))
@@ -54,17 +56,20 @@ def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     products = problem.channels * planes.taps * rows.taps * columns.taps
     spec = AcrossSpec(
         number, outputs, down, across, tall, columns.taps, rows.stride, rows.dilation, columns.stride, phase_bytes,
-        width, problem.masked or chunks * tall > rows.taps, products > CHAIN,
+        width, masked, products > CHAIN,
     )  # fmt: skip
     reach = (chunks * tall - 1) * rows.dilation
     each = problem.channels * planes.taps * spec.row_bytes
-    band = max(down, (PANEL_BYTES // each - reach - 1) // rows.stride + 1)
+    room = PLANE_BYTES if problem.channels * planes.taps == 1 else PANEL_BYTES
+    band = max(down, (room // each - reach - 1) // rows.stride + 1)
     units = planes.out * problem.groups * -(-columns.out // panel)
     small = -(-UNIT_WORK // (products * problem.outputs * panel)) if units < LEAST_UNITS else rows.out
     band = min(band, max(small, -(-rows.out * units // LEAST_UNITS)))
     band = min(rows.out, up(max(1, band), down))
     band = min(rows.out, up(-(-rows.out // -(-rows.out // band)), down))
-    return AcrossPlan(problem, spec, target, chunks, band, panel)
+    work = products * problem.outputs * band * panel
+    together = max(1, min(-(-problem.groups // LEAST_UNITS), UNIT_WORK // work))
+    return AcrossPlan(problem, spec, target, chunks, band, panel, together)
 
 
 def _chunk(taps: int) -> int:
@@ -119,6 +124,8 @@ def launch(
     sheet = Sheet(FIELDS)
     bands, panels = -(-rows.out // plan.band), -(-columns.out // plan.panel)
     blocks = -(-problem.outputs // spec.outputs)
+    ranges = -(-problem.groups // plan.together)
+    sheet.write(group_range=plan.together, group_ranges=ranges)
     sheet.write(groups=problem.groups, planes=planes.out, bands=bands, panels=panels, blocks=blocks)
     sheet.write(band_rows=plan.band, rows_out=rows.out, columns_out=columns.out, panel_columns=plan.panel)
     for name, (batch, channel, plane, row, column), inner in (
@@ -137,7 +144,7 @@ def launch(
     panel_channel = planes.taps * panel_rows * spec.row_bytes
     sheet.write(panel_plane=panel_rows * spec.row_bytes, panel_channel=panel_channel)
     scratch = _scratch(plan, problem.channels * panel_channel, sheet)
-    units = images * problem.groups * planes.out * bands * panels
+    units = images * ranges * planes.out * bands * panels
     return LayerLaunch(sheet.args(), scratch, units, tuple(sheet.keep))
 
 

@@ -1,0 +1,119 @@
+"""The routines with pixels in the lanes and of weight gradients, between forbidden pages.
+
+`python -m support.fenced_layers WHICH TURNS` runs so many layers, "pixels" or "slopes", in a process of its own and
+prints each before it runs it, so that the last line names the one at which the process died. WHICH may be "fault": a
+layer whose images are said to be one row longer than they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import sys
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from kernelwise.algorithms.layer import slopes_launch
+from kernelwise.algorithms.layer.launch import problem3
+from kernelwise.jit.target import available
+from kernelwise.layers import pixels
+from kernelwise.layers.window import window
+
+from . import layer_cases
+from .fences import Fenced, Padded
+
+MOST_BYTES = 1 << 23
+
+
+@cache
+def room(role: str) -> Fenced:
+    return Fenced(MOST_BYTES)
+
+
+class Pool:
+    """Stands in for the pool: units one by one, with fenced scratch memory."""
+
+    def __init__(self, at_end: bool) -> None:
+        self.at_end, self.units = at_end, 0
+
+    def run(self, address: int, args: int, scratch: int, units: int, workers: int) -> None:
+        place = room("scratch").place(-(-scratch // 64) * 64, self.at_end)
+        place[...] = 0xFF  # a NaN in every dtype
+        routine = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(address)
+        for unit in range(units):
+            routine(args, place.ctypes.data, unit)
+        assert room("scratch").untouched(place), "bytes beside the scratch memory were written to"
+        self.units += units
+
+    def threads(self) -> int:
+        return 1
+
+
+class Memory:
+    """Stands in for NumPy where a gradient takes the memory of its sums: zeros between forbidden pages."""
+
+    def __init__(self, at_end: bool) -> None:
+        self.at_end = at_end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def zeros(self, shape: tuple[int, ...]) -> np.ndarray:
+        self.place = room("sums").place(8 * int(np.prod(shape)), self.at_end)
+        self.place[...] = 0
+        return self.place.view(np.float64).reshape(shape)
+
+
+def fenced(role: str, values: np.ndarray, more: int, at_end: bool, seal: bool = True) -> Padded:
+    padded = Padded(room(role), values.shape, values.dtype, max(2, values.ndim - 2), more, at_end)
+    padded.array[...] = values
+    if seal:
+        padded.room.seal()
+    return padded
+
+
+def try_out(number: int, which: str, at_end: bool) -> int:
+    """Units that were run."""
+    rng = np.random.default_rng((77, number))
+    os.environ["KERNELWISE_TARGET"] = str(rng.choice(available()))
+    layer = layer_cases.draw(rng)
+    dtype = str(rng.choice(["f4", "f8"]))
+    print(f"{number} {os.environ['KERNELWISE_TARGET']} {dtype} {layer}", flush=True)
+    x = layer_cases.whole(rng, (layer.images, layer.channels, *layer.sizes), dtype)
+    w = layer_cases.whole(rng, (layer.outputs, layer.channels // layer.groups, *layer.taps), dtype)
+    sizes = list(layer.sizes)
+    sizes[0] += which == "fault"
+    axes = window(layer.taps, layer.padding, layer.stride, layer.dilation, layer.border).axes(tuple(sizes))
+    image, more = fenced("image", x, int(rng.integers(0, 3)), at_end), int(rng.integers(0, 3))
+    stand_in = Pool(at_end)
+    if which == "slopes":
+        dy = layer_cases.whole(rng, (layer.images, layer.outputs, *layer.out), dtype)
+        slopes = fenced("dy", dy, more, at_end)
+        lone = (slice(None), slice(None), *(np.newaxis,) * (5 - x.ndim))
+        memory = Memory(at_end)
+        slopes_launch.pool, slopes_launch.np = stand_in, memory  # type: ignore[assignment]
+        found = slopes_launch.weight_slopes(
+            slopes.array[lone], image.array[lone], problem3(axes), layer.groups, layer.border
+        )
+        assert room("sums").untouched(memory.place), "bytes beside the sums were written to"
+        assert np.array_equal(found.reshape(w.shape), layer_cases.gradients(layer, x, w, dy)[1])
+        return stand_in.units
+    out = fenced("result", np.zeros((layer.images, layer.outputs, *(a.out for a in axes)), dtype), more, at_end, False)
+    pixels.pool = stand_in  # type: ignore[assignment]
+    pixels.correlate_pixels(image.array, w, axes, groups=layer.groups, border=layer.border, out=out.array, threads=1)
+    assert out.untouched(), "bytes beside the result were written to"
+    assert which == "fault" or np.array_equal(out.array, layer_cases.forward(layer, x, w))
+    return stand_in.units
+
+
+def main(which: str, turns: int) -> None:
+    faulthandler.disable()
+    units = sum(try_out(number, which, at_end) for number in range(turns) for at_end in (False, True))
+    print(f"done {units}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
