@@ -25,7 +25,7 @@ def clear_cache(disk: bool = False) -> None:
     launch.forget()
     if passes := sys.modules.get("kernelwise.algorithms.canny.launch"):
         passes.forget()
-    for name in ("across_launch", "slopes_launch"):
+    for name in ("launch", "winograd_launch", "weights", "across_launch", "slopes_launch"):
         if layers := sys.modules.get(f"kernelwise.algorithms.layer.{name}"):
             layers.forget()
     if gradients := sys.modules.get("kernelwise.edges.gradients"):

@@ -1,7 +1,13 @@
 """Layers: many channels in, many channels out.
 
-`direct` keeps output channels in the lanes of a vector. A block of sums, a dozen neighbouring pixels by two vectors of
-channels, stays in registers while all taps and input channels run by; each pixel of the input is broadcast. Padding is
-resolved while the rows of a unit are copied into a panel, which stays in the second-level cache; nothing else is
-copied.
+The direct algorithm (`code`, `launch`) keeps output channels in the lanes of a vector. A block of sums, a dozen
+neighbouring pixels by two vectors of channels, stays in registers while all taps and input channels run by; each pixel
+of the input is broadcast. Padding is resolved while the rows of a unit are copied into a panel, which stays in the
+second-level cache; nothing else is copied.
+
+Winograd's (`winograd`, `winograd_code`, `winograd_launch`) does layers of 3 x 3 taps with a quarter of the products, at
+some loss of precision: pixels and weights are transformed, multiplied in the same kind of block, transformed back. A
+unit does all three for its tiles, in memory of its own.
+
+`choice` says which of the two does a layer; `weights` packs weights for either.
 """

@@ -287,3 +287,9 @@ def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
 @lru_cache(maxsize=512)
 def code(spec: LayerSpec, target: Target) -> Code:
     return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Forget what has been made so far. Code that still runs is kept alive by its caller."""
+    for made in (plan, launch, code):
+        made.cache_clear()

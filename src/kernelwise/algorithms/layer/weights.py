@@ -190,3 +190,9 @@ def room(size: int, dtype: np.dtype) -> np.ndarray:
 @lru_cache(maxsize=64)
 def code(spec: WeightsSpec, target: Target) -> Code:
     return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Forget what has been made so far. Code that still runs is kept alive by its caller."""
+    for made in (_cut, code):
+        made.cache_clear()

@@ -271,3 +271,9 @@ def _scratch(plan: WinogradPlan, pixels: int, together: int, sheet: Sheet) -> in
 @lru_cache(maxsize=512)
 def code(spec: WinogradSpec, target: Target) -> Code:
     return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Forget what has been made so far. Code that still runs is kept alive by its caller."""
+    for made in (plan, launch, code):
+        made.cache_clear()
