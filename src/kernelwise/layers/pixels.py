@@ -34,17 +34,14 @@ def correlate_pixels(
         return out
     if not (x.flags.aligned and x.dtype.isnative):
         x = np.require(x, x.dtype.newbyteorder("="), "A")
-    target = current_target()
     number = Number(weight.dtype.str[1:])
     problem = LayerProblem(
         problem3(axes), groups, weight.shape[1], len(weight) // groups, border, number, not weight.all()
     )
-    chosen = across.plan(problem, target)
+    chosen, made, address, _ = across.ready(problem, current_target(), len(x), _strides(x), _strides(out), limits)
     packed, shift = across.pack(chosen, weight), across.pack_bias(chosen, bias)
-    made = across.launch(chosen, len(x), _strides(x), _strides(out), limits)
     args = made.args.copy()
     args[:4] = [array.ctypes.data for array in (x, out, packed, shift)]
     seconds = out.size * weight[0].size * NANOSECONDS["direct"][1] * 1e-9 * out.itemsize / 4
-    routine = across.code(chosen.spec, target)
-    pool.run(routine.address("layer"), args.ctypes.data, made.scratch, made.units, worth(seconds, threads))
+    pool.run(address, args.ctypes.data, made.scratch, made.units, worth(seconds, threads))
     return out

@@ -191,7 +191,32 @@ def code(spec: AcrossSpec, target: Target) -> Code:
     return build(spec, lambda: emit(target, spec), target)
 
 
+class Ready(NamedTuple):
+    """All that a call needs but its arrays, looked up at once."""
+
+    plan: AcrossPlan
+    launch: LayerLaunch
+    address: int
+    code: Code
+
+
+@lru_cache(maxsize=1024)
+def ready(
+    problem: LayerProblem,
+    target: Target,
+    images: int,
+    image_strides: tuple[int, ...],
+    result_strides: tuple[int, ...],
+    limits: tuple[float, float],
+) -> Ready:
+    """The plan, the numbers of its start, and its code."""
+    chosen = plan(problem, target)
+    compiled = code(chosen.spec, target)
+    made = launch(chosen, images, image_strides, result_strides, limits)
+    return Ready(chosen, made, compiled.address("layer"), compiled)
+
+
 def forget() -> None:
     """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
-    for remembered in (plan, launch, code):
+    for remembered in (ready, plan, launch, code):
         remembered.cache_clear()
