@@ -38,14 +38,6 @@ def set_precision(name: str) -> None:
     PRECISION = name
 
 
-def lacks_weight_gradient(of: Geometry) -> str:
-    """Why the weight gradient is torch's own; empty where it is ours."""
-    plain = of.groups == 1 and of.border == "constant" and len(of.stride) < 3
-    if not plain or max(*of.stride, *of.dilation) > 1:
-        return "it is quicker there but for images of one or two axes without groups, stride and dilation"
-    return ""
-
-
 def forward(
     x: np.ndarray,
     weight: np.ndarray,

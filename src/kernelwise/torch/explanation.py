@@ -24,15 +24,9 @@ class Explanation(NamedTuple):
     call: str  # its name and what it is given
     ours: bool  # whether kernelwise computes the result
     reason: str  # why not; or how
-    weight_gradient: str = ""  # why that is torch's own, although the result is ours
 
     def __str__(self) -> str:
-        lines = [self.call, f"  result: {'kernelwise' if self.ours else 'torch'}, {self.reason}"]
-        if self.ours:
-            own = self.weight_gradient
-            lines.append("  input gradient: kernelwise")
-            lines.append(f"  weight gradient: torch, {own}" if own else "  weight gradient: kernelwise")
-        return "\n".join(lines)
+        return f"{self.call}: {'kernelwise' if self.ours else 'torch'}, {self.reason}"
 
 
 class Explanations(tuple[tuple[str, Explanation], ...]):
@@ -55,8 +49,7 @@ def explain(what: Callable[..., Any], *args: Any, **arguments: Any) -> Explanati
     >>> explain(conv2d, x.double(), w.double()).ours
     True
     >>> print(explain(conv2d, x.bfloat16(), w.bfloat16()))
-    conv2d of (1, 3, 32, 32) under (8, 3, 3, 3)
-      result: torch, `input` holds bfloat16, not float32 or float64
+    conv2d of (1, 3, 32, 32) under (8, 3, 3, 3): torch, `input` holds bfloat16, not float32 or float64
     """
     if what is functional.corr2d:
         X, K = inspect.signature(what).bind(*args, **arguments).arguments.values()
@@ -126,8 +119,8 @@ def _explanation(call: str, reason: str, of: Geometry | None) -> Explanation:
     if reason or of is None:
         return Explanation(call, False, reason)
     threads = torch.get_num_threads()
-    how = f"in up to {threads} thread{'s' if threads > 1 else ''}, precision {engine.PRECISION!r}"
-    return Explanation(call, True, how, engine.lacks_weight_gradient(of))
+    how = f"with its gradients, in up to {threads} thread{'s' if threads > 1 else ''}, precision {engine.PRECISION!r}"
+    return Explanation(call, True, how)
 
 
 def _call(name: str, x: Any, weight: Any) -> str:

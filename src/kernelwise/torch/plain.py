@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import engine, own
+from . import engine
 from .geometry import Geometry, Numbers, outputs
 
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -31,8 +31,6 @@ def input_gradient(dy: Tensor, weight: Tensor, sizes: Numbers, of: Geometry) -> 
 def weight_gradient(dy: Tensor, x: Tensor, taps: Numbers, of: Geometry) -> Tensor:
     """dw of (o, c / groups, *taps)."""
     out = torch.empty((dy.shape[1], x.shape[1] // of.groups, *taps), dtype=x.dtype)
-    if engine.lacks_weight_gradient(of):
-        return own.weight_gradient(dy, x, out, of)
     engine.weight_gradient(array(dy), array(x), of, out.numpy())
     return out
 
