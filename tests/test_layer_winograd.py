@@ -1,6 +1,7 @@
 """Winograd's algorithm for layers: exact on paper, within its bound in numbers, and nowhere else than it may be."""
 
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from support import assembly as reading
 from support.layered import BOUND, Layer, any_layer, axis, check, definition, strides5, whole
 
 FOLDER = Path(__file__).parent
+TARGET = os.environ.get("KERNELWISE_TARGET") or "host"
 
 
 def three(n: int, before: int = 1, after: int = 1):  # type: ignore[no-untyped-def]
@@ -41,7 +43,7 @@ LAYERS = {  # a layer for each way of reading pixels and of writing results
 
 
 def run(
-    layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int = 1, target: str = "host"
+    layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int = 1, target: str = TARGET
 ) -> np.ndarray:
     """By Winograd's algorithm, whether it would be chosen or not."""
     plan = replace(layer, images=len(x)).plan(target, "winograd")
@@ -111,7 +113,7 @@ def test_any_layer_is_within_the_bound(rng: np.random.Generator, report_figure: 
             wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::-1, ::2]
             wide[...] = x
             x = wide
-        check(layer, run(layer, x, weight, bias, 1 + turn % 3), wanted, layer.plan("host", "winograd"))
+        check(layer, run(layer, x, weight, bias, 1 + turn % 3), wanted, layer.plan(TARGET, "winograd"))
     report_figure("layers, Winograd, at random", "80 of 80 within the bound")
 
 
@@ -176,7 +178,7 @@ def test_what_is_not_finite_stays_in_the_tiles_that_see_it(value: float, rng: np
 
 def test_exact_never_chooses_it_and_fast_does_where_it_is_less_work() -> None:
     def chosen(layer: Layer, precision: str) -> type:
-        return type(choice.choose(layer.problem, named("host"), False, 0, True, precision))
+        return type(choice.choose(layer.problem, named(TARGET), False, 0, True, precision))
 
     large = LAYERS["bands"]
     assert chosen(large, "fast") is WinogradPlan and chosen(large, "exact") is LayerPlan
@@ -208,7 +210,7 @@ def test_the_choice_looks_at_shapes_alone(rng: np.random.Generator) -> None:
 
 def test_weights_are_transformed_alike_from_any_strides(rng: np.random.Generator) -> None:
     layer = Layer(1, 2, 21, 35, (three(9), three(9)))
-    plan = layer.plan("host", "winograd")
+    plan = layer.plan(TARGET, "winograd")
     assert isinstance(plan, WinogradPlan)
     weight = rng.standard_normal(layer.weight_shape).astype("f4")
     x, bias = rng.standard_normal(layer.image_shape).astype("f4"), np.zeros(70, "f4")
