@@ -89,7 +89,7 @@ def run(which: str, turns: int) -> tuple[int, str, str]:
 @pytest.mark.parametrize("which", ["pixels", "slopes"])
 def test_no_layer_leaves_its_arrays(which: str, report_figure: Callable[[str, str], None]) -> None:
     """Images, gradients, results, sums and scratch memory lie between forbidden pages, on either side."""
-    status, last, complaints = run(which, 40)
+    status, last, complaints = run(which, 25)
     assert status >= 0, f"died of {signal.Signals(-status).name} in: {last}"
     assert status == 0, f"in {last}:\n{complaints}"
     report_figure(f"layers, {which}, between forbidden pages", f"{last.removeprefix('done ')} units")

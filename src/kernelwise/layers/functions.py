@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -87,9 +88,10 @@ def conv(
     n = kernels.ndim - 2
     groups = check_groups(groups, len(kernels))
     pictures = images("x", x, n, layout)
-    shape = window(kernels.shape[2:], padding, stride, dilation, border)
     _check_channels("x", pictures, kernels.shape[1] * groups)
-    axes = _fitting(shape, pictures.shape[2:], "x", pictures.shape)
+    how = padding, stride, dilation, border
+    look = _axes if all(type(value) in (int, str) for value in how) else _axes.__wrapped__
+    axes = look(kernels.shape[2:], pictures.shape, *how)
     one_of("precision", precision, PRECISIONS)
     kept, workers = limits(activation), check_threads(threads)
     dtype = result_dtype(pictures.dtype)
@@ -310,6 +312,14 @@ def _check_slopes(dy: np.ndarray, wanted: tuple[int, ...], layout: str) -> None:
     if dy.shape != wanted:
         shown = [(s[0], *s[2:], s[1]) if layout == "channels_last" else s for s in (wanted, dy.shape)]
         raise ArgumentError(f"`dy` must have the shape of the layer's result, {shown[0]} (got {shown[1]})")
+
+
+@lru_cache(maxsize=1024)
+def _axes(
+    taps: tuple[int, ...], shape: tuple[int, ...], padding: Any, stride: Any, dilation: Any, border: Any
+) -> tuple[Axis, ...]:
+    """The geometry for images of this shape; remembered for arguments that are equal only where they are the same."""
+    return _fitting(window(taps, padding, stride, dilation, border), shape[2:], "x", shape)
 
 
 def _fitting(view: Window, sizes: tuple[int, ...], name: str, shape: tuple[int, ...]) -> tuple[Axis, ...]:
