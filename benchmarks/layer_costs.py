@@ -3,7 +3,8 @@
     python benchmarks/layer_costs.py
 
 Layers of many shapes are run by both algorithms, packing their weights at every call. The constants are the ones that
-fit the medians best, relative errors counted, none of them negative, beside what a call costs by itself. One thread, float32, one image, 3 x 3 taps.
+fit the medians best, relative errors counted, none of them negative, beside what a call costs by itself. One thread,
+float32, one image, 3 x 3 taps.
 """
 
 from __future__ import annotations

@@ -93,9 +93,8 @@ def main() -> None:
                 flush=True,
             )
     share = np.mean(np.array(ratios) <= WITHIN)
-    print(
-        f"{len(ratios)} cells: the choice is within {WITHIN - 1:.0%} of the best in {share:.1%}, at worst {max(ratios):.2f} times"
-    )
+    what = f"within {WITHIN - 1:.0%} of the best in {share:.1%}, at worst {max(ratios):.2f} times"
+    print(f"{len(ratios)} cells: the choice is {what}")
 
 
 if __name__ == "__main__":
