@@ -20,6 +20,8 @@ from kernelwise.app.bench import (
     comparison,
     door,
     gradients,
+    layer_truth,
+    layers,
     machine,
     main,
     measure,
@@ -30,6 +32,8 @@ from kernelwise.app.bench import (
     rivals,
     timing,
 )
+from kernelwise.app.bench.layer_gradients import trained, weight_gradient
+from kernelwise.app.bench.rivals.engines import ENGINES, Layer
 from kernelwise.jit import pool
 
 TINY = timing.Pace(least=1, most=1, budget=0.0, block=0.0, pause=0.0)
@@ -174,6 +178,100 @@ def test_every_comparison_agrees_on_a_small_image(row: comparison.Comparison) ->
         reasons = set(result.left_out.values())
         assert all(reason.endswith((measure.SLOWER, rivals.NOT_INSTALLED)) for reason in reasons), result.left_out
     assert result.section in report.SECTIONS and result.section.split()[0] in command.GROUPS
+
+
+SMALL = (
+    Layer(5, (9, 11), 18, 3, images=2),
+    Layer(16, (12, 8), 16, 3),
+    Layer(3, (20, 22), 8, 7, stride=2),
+    Layer(20, (6, 7), 8, 1),
+    Layer(8, (12, 10), 8, 3, groups=8),
+    Layer(1, (24, 30), 1, 5),
+)
+TRAINED = [
+    trained(Layer(16, (12, 8), 24, 3, images=2)),
+    trained(Layer(3, (21, 22), 8, 5, stride=2)),
+    *(weight_gradient(40, k) for k in (3, 15)),
+]
+
+
+@pytest.mark.parametrize("row", [*layers.rows(SMALL, (1,))[: len(SMALL)], *TRAINED], ids=lambda row: row.name)
+def test_layers_are_near_the_definition_and_so_is_every_engine_that_is_installed(row: comparison.Comparison) -> None:
+    for result in comparison.measure(row, (1, 2), TINY, PEAK):
+        assert (result.status, result.why) == ("ok", "")
+        assert set(result.medians) <= set(result.errors)
+        assert 0 < result.errors[ours.NAME] <= layers.FAST
+        assert result.errors.get("kernelwise exact", 0) <= layers.EXACT
+        assert result.fma_share is not None and result.best != ours.NAME
+        assert "kernelwise" not in (result.best or "")
+        reasons = set(result.left_out.values())
+        assert all(reason.endswith((measure.SLOWER, rivals.NOT_INSTALLED)) for reason in reasons), result.left_out
+    assert row.section in report.SECTIONS and row.section.split()[0] in command.GROUPS
+    assert report._error(result.as_dict()) in report.text_row(result.as_dict())
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.NAME)
+@pytest.mark.parametrize("layer", SMALL, ids=str)
+def test_an_engine_that_is_installed_runs_every_kind_of_layer_again_and_again(engine: Any, layer: Layer) -> None:
+    if not rivals.is_installed(engine.MODULE):
+        pytest.skip(f"{engine.MODULE} is not installed")
+    truth = layer_truth.forward(layer)
+    for call in engine.calls(layer, 1):
+        for _ in range(2):
+            call.run()
+            assert layer_truth.relative_error(call.fetch(), truth) <= engine.ERROR
+
+
+def test_the_truth_of_layers_is_the_definition() -> None:
+    layer = Layer(2, (5, 6), 3, 3, stride=2)
+    x = np.pad(layer.x.astype(float), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    for o, i, j in np.ndindex(layer.y_shape[1:]):
+        value = (layer.w[o].astype(float) * x[0, :, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]).sum()
+        assert layer_truth.forward(layer)[0, o, i, j] == pytest.approx(value)
+    dy = layer_truth.slopes(layer)
+    dx, dw = layer_truth.gradients(layer, dy)
+    together = (layer_truth.forward(layer) * dy).sum()  # y is linear in x, and in w
+    assert (dx * layer.x).sum() == pytest.approx(together)
+    assert (dw * layer.w).sum() == pytest.approx(together)
+
+
+@pytest.mark.parametrize("value", [1e-3, np.nan])
+def test_a_layer_that_is_wrong_in_one_value_fails(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = layers._our_ways
+
+    def wrong(layer: Layer, threads: int) -> Iterator[Any]:
+        first, *others = genuine(layer, threads)
+
+        def fetch() -> np.ndarray:
+            y = first.fetch().copy()
+            y[0, 1, 2, 3] += value
+            return y
+
+        yield type(first)(first.name, first.run, fetch)
+        yield from others
+
+    monkeypatch.setattr(layers, "_our_ways", wrong)
+    (result,) = comparison.measure(layers.rows(SMALL, (1,))[0], (1,), TINY)
+    assert result.status == "fail" and "of the largest value" in result.why and not result.medians
+
+
+def test_an_engine_that_cannot_run_a_layer_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(layer: Layer, threads: int) -> Iterator[Any]:
+        raise RuntimeError("no such layer")
+
+    monkeypatch.setattr(rivals, "is_installed", lambda module: module in ("litert", "kernelwise"))
+    engine = type("Engine", (), {"NAME": "Some engine", "MODULE": "litert", "calls": staticmethod(broken)})
+    monkeypatch.setattr(layers, "ENGINES", [engine])
+    (result,) = comparison.measure(layers.rows(SMALL, (1,))[0], (1,), TINY)
+    assert (result.status, result.best) == ("ok", None)
+    assert result.left_out == {"Some engine": "RuntimeError: no such layer"}
+    assert ours.NAME in result.medians  # by kw.conv, as there is no torch
+
+
+def test_the_quick_layers_are_part_of_the_full_ones() -> None:
+    quick, full = {row.name for row in layers.quick()}, [row.name for row in layers.rows()]
+    assert quick < set(full)
+    assert len(full) == len(set(full)) == len(layers.LAYERS) * len(layers.BATCHES) + 2 + 6
 
 
 def test_a_mask_that_is_wrong_in_one_pixel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,7 +614,8 @@ def test_gaussians_are_outer_products_that_sum_to_one() -> None:
 def test_importing_the_benchmark_imports_no_rival() -> None:
     code = "import sys, kernelwise.app.bench; print(*{n.partition('.')[0] for n in sys.modules})"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"cv2", "scipy", "skimage", "torch", "typer", "rich"} & set(child.stdout.split())
+    rivals_and_more = {"cv2", "scipy", "skimage", "torch", "typer", "rich", *(engine.MODULE for engine in ENGINES)}
+    assert not rivals_and_more & set(child.stdout.split())
 
 
 # --- the scripts in benchmarks/ ---

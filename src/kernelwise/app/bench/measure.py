@@ -35,6 +35,7 @@ class Result:
     status: str = "ok"  # or "fail", with the reason in `why`
     why: str = ""
     rounds: int = 0
+    errors: dict[str, float] = field(default_factory=dict)  # from the truth, in units of the largest value, if told
     medians: dict[str, float] = field(default_factory=dict)  # kernelwise, rivals and np.copyto
     seconds: dict[str, list[float]] = field(default_factory=dict)  # the same, round by round
     left_out: dict[str, str] = field(default_factory=dict)  # rival -> why
@@ -60,7 +61,7 @@ class Result:
         self.rounds = rounds
         self.seconds = {e.name: e.seconds for e in entries}
         self.medians = {e.name: e.median for e in entries}
-        found = [(t, name, r) for r in (self, *fewer) for name, t in r.medians.items() if name not in (ours.NAME, COPY)]
+        found = [(t, name, r) for r in (self, *fewer) for name, t in r.medians.items() if is_rival(name)]
         if not found:
             return
         self.best_seconds, self.best, where = min(found, key=lambda f: f[0])
@@ -68,6 +69,11 @@ class Result:
         self.ratio = self.best_seconds / self.medians[ours.NAME]
         each = [b / a for a, b in zip(self.seconds[ours.NAME], where.seconds[self.best], strict=False)]
         self.ratio_quartiles = quantiles(each, n=4) if len(each) > 1 else each * 3
+
+
+def is_rival(name: str) -> bool:
+    """Whether a contender is neither ours, in any of its ways, nor the copy."""
+    return name != COPY and not name.startswith(ours.NAME)
 
 
 def measure(row: Row, threads: Sequence[int], pace: Pace, fma_peak: float) -> list[Result]:

@@ -22,6 +22,7 @@ COLUMNS = (
     ("2T/1T", 6, ">"),
     ("copy", 5, ">"),
     ("FMA", 5, ">"),
+    ("error", 15, "<"),
 )
 SECTIONS = {  # of a result, and how its geometric mean is called
     "images": "all images",
@@ -31,11 +32,15 @@ SECTIONS = {  # of a result, and how its geometric mean is called
     "canny": "canny as OpenCV",
     "canny smoothed": "canny smoothed",
     "ndimage": "ndimage door",
+    "layers": "layers",
+    "layers trained": "layers trained",
+    "layers weights": "weight gradients",
 }
 LEGEND = (
     "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
     "copy = share of np.copyto's\nbandwidth on one thread; FMA = share of the multiply-add peak, operations as the "
-    "definition has them ('-': integers)."
+    "definition has them ('-': integers);\nerror = our largest difference from float64 in units of the largest value, "
+    'and that of precision="exact".'
 )
 
 
@@ -60,6 +65,8 @@ def text_row(row: Report) -> str:
         percent(row["copy_share"]),
         "-" if row["integers"] else percent(row["fma_share"]),
     )
+    if row["section"].startswith("layers"):
+        return _line((*cells[:9], "", cells[10], _error(row)))
     shown = {"images": len(cells), "large": len(cells), "calls": 8}.get(row["section"], 9)
     return _line(cells[:shown])
 
@@ -181,12 +188,16 @@ def _markdown_rows(rows: Sequence[Report], counts: Sequence[int]) -> list[str]:
     titles = "".join(f" {_threads(t)} | best rival | ratio |" for t in counts)
     what = "kernel" if rows[0]["section"] in ("images", "large") else SECTIONS[rows[0]["section"]]
     lines = [f"| image | types | {what} |{titles}", "|---|---|---|" + "---:|---|---:|" * len(counts)]
+    errors = any(row.get("errors") for row in rows)
+    if errors:
+        lines = [lines[0] + " error, exact |", lines[1] + "---:|"]
     by_name: dict[str, dict[int, Report]] = {}
     for row in rows:
         by_name.setdefault(row["name"], {})[row["threads"]] = row
     for found in by_name.values():
         row = next(iter(found.values()))
         cells = " | ".join(_markdown_cells(found[t]) if t in found else " | | " for t in counts)
+        cells += f" | {_error(row)}" if errors else ""
         lines.append(f"| {row['image']} | {row['types'].replace('->', ' to ')} | {row['kernel']} | {cells} |")
     return lines
 
@@ -226,6 +237,11 @@ def marked_ratio(ratio: float | None) -> str:
 
 def percent(share: float | None) -> str:
     return "n/a" if share is None else f"{share * 100:.0f}%"
+
+
+def _error(row: Report) -> str:
+    """Ours, in units of the largest value; that of "exact" beside it where that is another algorithm."""
+    return " ".join(f"{row['errors'][n]:.1e}" for n in ("kernelwise", "kernelwise exact") if n in row["errors"])
 
 
 def _number(value: float | None) -> str:

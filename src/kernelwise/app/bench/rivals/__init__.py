@@ -12,6 +12,7 @@ import numpy as np
 from ..cases import Row
 from . import ndimage, opencv, signal, skimage, slices, torch
 from .contender import Contender
+from .engines import ENGINES
 
 RIVALS = (opencv, slices, ndimage, signal, skimage, torch)
 NOT_INSTALLED = "not installed"
@@ -22,7 +23,7 @@ def is_installed(module: str) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Distribution -> version, or "not installed"."""
+    """Distribution -> version, or "not installed"; engines for layers only where they are installed."""
     found: dict[str, str] = {}
     for rival in RIVALS:
         names = [n for n in rival.DISTRIBUTIONS if is_installed(rival.MODULE) and _version(n)]
@@ -30,7 +31,8 @@ def versions() -> dict[str, str]:
             found[name] = _version(name) or NOT_INSTALLED
         if not names:
             found[rival.DISTRIBUTIONS[0]] = NOT_INSTALLED
-    return found
+    engines = {engine.DISTRIBUTION: _version(engine.DISTRIBUTION) for engine in ENGINES}
+    return found | {name: version for name, version in engines.items() if version and name not in found}
 
 
 def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> list[Contender]:
