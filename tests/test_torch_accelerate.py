@@ -356,6 +356,27 @@ def test_layers_that_kernelwise_does_not_take_are_left_alone() -> None:
     assert made.report.rows[0].by == "torch: bfloat16 on cpu" and type(made.get_submodule("0")) is nn.Conv2d
 
 
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return own.conv2d(x, self.weight, padding=1).tanh()
+
+
+def test_functions_that_a_network_calls_are_swapped_too() -> None:
+    made = check(Functional().eval(), images())
+    assert [tuple(row[:3]) for row in made.report.rows] == [("conv2d()", "conv", "kernelwise")]
+    assert kt.conv2d in {node.target for node in made.graph.nodes}
+
+
+def test_a_layer_alone_is_a_network() -> None:
+    for layer, became in ((nn.Conv2d(3, 4, 3), FusedConvolution), (nn.ConvTranspose2d(3, 4, 3), kt.ConvTranspose2d)):
+        made = check(layer.eval(), images())
+        assert made.report.rows[0].by == "kernelwise" and type(made.get_submodule("0")) is became
+
+
 def test_a_network_without_convolutions_says_so() -> None:
     assert str(accelerated(nn.Linear(3, 2).eval()).report) == "no convolutions"
 

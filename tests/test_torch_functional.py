@@ -340,3 +340,20 @@ print("all right")
 def test_gradients_of_single_taps_with_strides_and_channels_last_are_right_where_torch_may_end_the_process() -> None:
     child = subprocess.run([sys.executable, "-c", FATAL], capture_output=True, text=True, timeout=120)
     assert child.stdout.strip() == "all right", child.stderr
+
+
+def test_weights_written_to_behind_torchs_back_are_seen(rng: np.random.Generator) -> None:
+    """Packed weights of small layers are remembered, but found by their numbers."""
+    x = whole(rng, (1, 1, 6, 8))
+    w, b = whole(rng, (1, 1, 1, 2)), whole(rng, (1,))
+    for _ in range(3):
+        assert torch.equal(kt.conv2d(x, w, b), own.conv2d(x, w, b))
+        w.numpy()[...] += 1
+        b.data.mul_(2)
+
+
+def test_more_small_layers_than_are_remembered_are_all_right(rng: np.random.Generator) -> None:
+    x = whole(rng, (1, 1, 6, 8))
+    for number in range(300):
+        w = torch.full((1, 1, 1, 2), float(number % 150), dtype=x.dtype)
+        assert torch.equal(kt.conv2d(x, w), own.conv2d(x, w))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from . import choice, modules
+from . import choice, functional, modules
 from .fused import LIMITS, FusedConvolution
 from .fusing import CONVOLUTIONS, Chain, chains, replace
 from .report import Report, Row
@@ -17,6 +17,14 @@ from .timing import medians
 
 SWAPS: dict[type, type] = {
     getattr(nn, name): getattr(modules, name) for name in modules.__all__ if not name.startswith("Lazy")
+}
+FUNCTIONS: dict[Any, Any] = {
+    theirs[axes]: ours[axes]
+    for theirs, ours in (
+        (functional.OWN, functional.NAMED),
+        (functional.OWN_TRANSPOSED, functional.NAMED_TRANSPOSED),
+    )
+    for axes in theirs
 }
 AGREEMENT = 1e-4  # of the largest output, between a network and its accelerated copy
 WORTH = 0.97  # of torch's time, which a layer must not exceed to be ours
@@ -52,6 +60,8 @@ def accelerate(model: nn.Module, *example: Any, quiet: bool = False) -> nn.Modul
     layer  steps               by
     0      conv + norm + relu  kernelwise
     """
+    if type(model) in SWAPS:  # by itself torch.fx would look into it
+        model = nn.Sequential(model).train(model.training)
     made = copy.deepcopy(model)
     notes: list[str] = []
     rows: list[Row] = []
@@ -128,12 +138,24 @@ def _fuse(network: Accelerated, model: nn.Module, example: tuple[Any, ...]) -> l
         times = _times(chain, step, shapes[chain.target]) if chain.target in shapes else (None, None)
         replace(network, chain, step)
         rows[chain.target] = Row(chain.target, chain.steps, "kernelwise" if step.ours else "torch: quicker", *times)
+    called = _swap_functions(network)
     network.graph.lint()
     network.recompile()
     network.delete_all_unused_submodules()
     rest = {row.layer: row for row in _swap(network)}
     network.eval()
-    return [rows.get(name) or rest[name] for name, _ in model.named_modules() if name in rows or name in rest]
+    layers = [rows.get(name) or rest[name] for name, _ in model.named_modules() if name in rows or name in rest]
+    return layers + called
+
+
+def _swap_functions(network: Accelerated) -> list[Row]:
+    """Make torch's functions ours where the network calls them itself."""
+    found = []
+    for node in network.graph.nodes:
+        if node.op == "call_function" and node.target in FUNCTIONS:
+            node.target = FUNCTIONS[node.target]
+            found.append(Row(f"{node.name}()", "conv", "kernelwise"))
+    return found
 
 
 def _fusable(layer: nn.Module) -> bool:

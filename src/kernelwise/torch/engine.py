@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ..layers.arguments import ACTIVATIONS, PRECISIONS
+from ..layers.arguments import PRECISIONS
 from ..layers.input_gradient import input_gradient as gradient_by_input
 from ..layers.operations import correlate
 from ..layers.weight_gradient import weight_gradient as gradient_by_weight
@@ -38,15 +39,8 @@ def set_precision(name: str) -> None:
     PRECISION = name
 
 
-def forward(
-    x: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray | None,
-    of: Geometry,
-    out: np.ndarray,
-    activation: str | None = None,
-) -> None:
-    """activation(y) into ``out``: None, "relu" or "relu6"."""
+def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, of: Geometry, out: np.ndarray) -> None:
+    """y into ``out``."""
     correlate(
         x,
         weight,
@@ -54,7 +48,6 @@ def forward(
         bias,
         groups=of.groups,
         border=of.border,
-        limits=ACTIVATIONS[activation],
         precision=PRECISION,
         out=out,
         threads=torch.get_num_threads(),
@@ -85,6 +78,12 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, of: Geometry, out: np.ndarray
     """dw into ``out``, whose shape is that of w."""
     geometry = axes(x.shape[2:], out.shape[2:], of)
     out[...] = gradient_by_weight(dy, x, geometry, of.groups, of.border, x.dtype, torch.get_num_threads())
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    """The tensor's memory as an array, of any strides."""
+    found: np.ndarray = (tensor.resolve_neg() if tensor.is_neg() else tensor).detach().numpy()
+    return found
 
 
 def axes(sizes: Numbers, taps: Numbers, of: Geometry) -> tuple[Axis, ...]:

@@ -10,7 +10,7 @@ from torch.nn import functional as own
 
 from . import functional, gradients, plain
 from .geometry import Geometry, outputs
-from .prepared import Prepared
+from .prepared import Prepared, readable
 
 LIMITS = {"relu": own.relu, "relu6": own.relu6}
 
@@ -64,7 +64,7 @@ class FusedConvolution(nn.Module):
             given["groups"],
             given["padding_mode"],
         )
-        return of if not reason and x.ndim == axes + 2 and not x.is_neg() else None
+        return of if not reason and x.ndim == axes + 2 and readable(x, self.weight, self.bias) else None
 
     def _now(self, x: Tensor, residual: Tensor | None, of: Geometry) -> Tensor:
         last = self.activation if residual is None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 Numbers = tuple[int, ...]
@@ -17,6 +18,18 @@ class Geometry(NamedTuple):
     dilation: Numbers
     groups: int
     border: str = "constant"  # what they are
+
+
+def given(
+    stride: Sequence[int],
+    low: Sequence[int],
+    high: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    border: str,
+) -> Geometry:
+    """From the arguments of an operator, which come as lists."""
+    return Geometry(tuple(stride), tuple(low), tuple(high), tuple(dilation), groups, border)
 
 
 def geometry(

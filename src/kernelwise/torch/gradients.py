@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.compiler import is_compiling
 
 from . import ops, plain
-from .geometry import Geometry, Numbers
+from .geometry import Geometry, Numbers, given
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -85,7 +85,7 @@ def wanted(*tensors: Tensor | None) -> bool:
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     """Of every operation: its two tensors, and its geometry behind one argument more."""
     ctx.save_for_backward(*inputs[:2])
-    ctx.of = Geometry(*inputs[3:])
+    ctx.of = given(*inputs[3:])
 
 
 def _of_convolution(ctx: Any, dy: Tensor) -> Gradients:

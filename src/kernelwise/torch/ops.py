@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from . import plain
-from .geometry import Geometry, outputs
+from .geometry import given, outputs
 
 
 @torch.library.custom_op("kernelwise::convolution", mutates_args=())
@@ -31,7 +31,7 @@ def convolution(
     border: str,
 ) -> Tensor:
     """y of (n, o, ...), the result of a layer."""
-    return plain.convolution(x, weight, bias, _geometry(stride, low, high, dilation, groups, border))
+    return plain.convolution(x, weight, bias, given(stride, low, high, dilation, groups, border))
 
 
 @convolution.register_fake
@@ -46,7 +46,7 @@ def _(
     groups: int,
     border: str,
 ) -> Tensor:
-    sizes = outputs(x.shape[2:], weight.shape[2:], _geometry(stride, low, high, dilation, groups, border))
+    sizes = outputs(x.shape[2:], weight.shape[2:], given(stride, low, high, dilation, groups, border))
     return _nothing(x, (x.shape[0], weight.shape[0], *sizes), plain.memory_format(x, weight))
 
 
@@ -63,7 +63,7 @@ def input_gradient(
     border: str,
 ) -> Tensor:
     """dx of (n, c, *sizes) from dy of (n, o, ...)."""
-    of = _geometry(stride, low, high, dilation, groups, border)
+    of = given(stride, low, high, dilation, groups, border)
     return plain.input_gradient(dy, weight, tuple(sizes), of)
 
 
@@ -95,7 +95,7 @@ def weight_gradient(
     border: str,
 ) -> Tensor:
     """dw of (o, c / groups, *taps) from dy of (n, o, ...) and x of (n, c, ...)."""
-    of = _geometry(stride, low, high, dilation, groups, border)
+    of = given(stride, low, high, dilation, groups, border)
     return plain.weight_gradient(dy, x, tuple(taps), of)
 
 
@@ -112,17 +112,6 @@ def _(
     border: str,
 ) -> Tensor:
     return _nothing(x, (dy.shape[1], x.shape[1] // groups, *taps), torch.contiguous_format)
-
-
-def _geometry(
-    stride: Sequence[int],
-    low: Sequence[int],
-    high: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    border: str,
-) -> Geometry:
-    return Geometry(tuple(stride), tuple(low), tuple(high), tuple(dilation), groups, border)
 
 
 def _nothing(like: Tensor, shape: tuple[int, ...], memory: torch.memory_format) -> Tensor:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from . import engine
+from . import engine, prepared
+from .engine import array
 from .geometry import Geometry, Numbers, outputs
 
 LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
-def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, activation: str | None = None) -> Tensor:
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry) -> Tensor:
     """y of (n, o, ...)."""
     shape = (x.shape[0], weight.shape[0], *outputs(x.shape[2:], weight.shape[2:], of))
     out = torch.empty(shape, dtype=x.dtype, memory_format=memory_format(x, weight))
-    engine.forward(array(x), array(weight), None if bias is None else array(bias), of, out.numpy(), activation)
+    if weight.numel() <= prepared.SMALL and prepared.readable(x, weight, bias) and out.numel():
+        prepared.forward_small(x, weight, bias, of, out)
+    else:
+        engine.forward(array(x), array(weight), None if bias is None else array(bias), of, out.numpy())
     return out
 
 
@@ -33,12 +36,6 @@ def weight_gradient(dy: Tensor, x: Tensor, taps: Numbers, of: Geometry) -> Tenso
     out = torch.empty((dy.shape[1], x.shape[1] // of.groups, *taps), dtype=x.dtype)
     engine.weight_gradient(array(dy), array(x), of, out.numpy())
     return out
-
-
-def array(tensor: Tensor) -> np.ndarray:
-    """The tensor's memory as an array, of any strides."""
-    found: np.ndarray = (tensor.resolve_neg() if tensor.is_neg() else tensor).detach().numpy()
-    return found
 
 
 def memory_format(*tensors: Tensor) -> torch.memory_format:

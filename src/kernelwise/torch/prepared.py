@@ -17,10 +17,14 @@ from ..jit import pool
 from ..layers.arguments import ACTIVATIONS
 from ..layers.operations import pixels_fill_lanes
 from ..run import worth
-from . import engine, plain
+from . import engine
+from .engine import array
 from .geometry import Geometry
 
 MOST_SHAPES = 8  # for which weights are kept; of more, the oldest are packed again
+SMALL, MOST_SMALL = 512, 128  # weights in a layer that are looked up by their numbers, and such layers
+
+_small: dict[tuple[Any, ...], Ready] = {}
 
 
 class Ready(NamedTuple):
@@ -56,12 +60,44 @@ class Prepared:
         if ready is None:
             while len(self._ready) >= MOST_SHAPES:
                 self._ready.pop(next(iter(self._ready)), None)
-            shift = None if bias is None else plain.array(bias)
-            ready = _prepare(plain.array(x), plain.array(weight), plain.array(out), shift, of, activation)
-            self._ready[key] = ready
-        args = ready.args.copy()
-        args[0], args[1] = x.data_ptr(), out.data_ptr()
-        pool.run(ready.address, args.ctypes.data, ready.scratch, ready.units, ready.workers)
+            shift = None if bias is None else array(bias)
+            ready = _prepare(array(x), array(weight), array(out), shift, of, activation)
+            # while the tensors are kept, no others come to lie where they do
+            self._ready[key] = ready = ready._replace(keep=(*ready.keep, weight.detach(), shift))
+        _run(ready, x, out)
+
+
+def readable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether generated code can read the tensors as they lie, and their numbers are what their memory holds."""
+    if x.data_ptr() % x.element_size() or x.is_neg() or weight.is_neg():
+        return False
+    return bias is None or not bias.is_neg()
+
+
+def forget() -> None:
+    """Forget the small layers."""
+    _small.clear()
+
+
+def forward_small(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, out: Tensor) -> None:
+    """y into ``out``, for layers of at most SMALL weights: what was packed is found again by their very numbers."""
+    numbers = weight.detach().numpy().tobytes(), None if bias is None else bias.detach().numpy().tobytes()
+    layout = x.shape, x.stride(), weight.shape, out.stride(), x.dtype
+    key = (*numbers, *layout, of, torch.get_num_threads(), engine.PRECISION)
+    ready = _small.get(key)
+    if ready is None:
+        while len(_small) >= MOST_SMALL:
+            _small.pop(next(iter(_small)), None)
+        shift = None if bias is None else array(bias)
+        ready = _prepare(array(x), array(weight), array(out), shift, of, None)
+        _small[key] = ready
+    _run(ready, x, out)
+
+
+def _run(ready: Ready, x: Tensor, out: Tensor) -> None:
+    args = ready.args.copy()
+    args[0], args[1] = x.data_ptr(), out.data_ptr()
+    pool.run(ready.address, args.ctypes.data, ready.scratch, ready.units, ready.workers)
 
 
 def _marks(tensor: Tensor) -> tuple[int, ...]:
