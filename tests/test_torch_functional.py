@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as own
 
+import kernelwise
 import kernelwise.torch as kt
-from kernelwise.torch import plain
+from kernelwise.torch import plain, prepared
 
 Case = tuple[int, tuple[int, ...], tuple[int, ...], dict[str, Any]]
 
@@ -321,6 +322,7 @@ def test_threads_are_those_torch_is_set_to_use(
 
 FATAL = """
 import torch
+import kernelwise
 import kernelwise.torch as kt
 
 for channels in range(1, 17):
@@ -357,3 +359,11 @@ def test_more_small_layers_than_are_remembered_are_all_right(rng: np.random.Gene
     for number in range(300):
         w = torch.full((1, 1, 1, 2), float(number % 150), dtype=x.dtype)
         assert torch.equal(kt.conv2d(x, w), own.conv2d(x, w))
+
+
+def test_what_is_remembered_of_small_layers_is_forgotten_with_everything_else() -> None:
+    x, w = torch.ones(1, 1, 6, 8), torch.ones(1, 1, 1, 2)
+    right = kt.conv2d(x, w)
+    assert prepared._small
+    kernelwise.clear_cache()
+    assert not prepared._small and torch.equal(kt.conv2d(x, w), right)
