@@ -20,6 +20,7 @@ from kernelwise.app.bench import (
     comparison,
     door,
     gradients,
+    layer_gradients,
     layer_truth,
     layers,
     machine,
@@ -32,7 +33,6 @@ from kernelwise.app.bench import (
     rivals,
     timing,
 )
-from kernelwise.app.bench.layer_gradients import trained, weight_gradient
 from kernelwise.app.bench.rivals.engines import ENGINES, Layer
 from kernelwise.jit import pool
 
@@ -189,9 +189,9 @@ SMALL = (
     Layer(1, (24, 30), 1, 5),
 )
 TRAINED = [
-    trained(Layer(16, (12, 8), 24, 3, images=2)),
-    trained(Layer(3, (21, 22), 8, 5, stride=2)),
-    *(weight_gradient(40, k) for k in (3, 15)),
+    layer_gradients.trained(Layer(16, (12, 8), 24, 3, images=2)),
+    layer_gradients.trained(Layer(3, (21, 22), 8, 5, stride=2)),
+    *(layer_gradients.weight_gradient(40, k) for k in (3, 15)),
 ]
 
 
@@ -233,6 +233,12 @@ def test_the_truth_of_layers_is_the_definition() -> None:
     together = (layer_truth.forward(layer) * dy).sum()  # y is linear in x, and in w
     assert (dx * layer.x).sum() == pytest.approx(together)
     assert (dw * layer.w).sum() == pytest.approx(together)
+
+
+def test_the_truth_of_weight_gradients_is_the_definition() -> None:
+    x, dy = np.random.default_rng(3).standard_normal((2, 12, 15))[0], np.random.default_rng(4).standard_normal((10, 13))
+    wanted = [[(dy * x[a : a + 10, b : b + 13]).sum() for b in range(3)] for a in range(3)]
+    np.testing.assert_allclose(layer_gradients._correlation(x, dy, 3), wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", [1e-3, np.nan])

@@ -142,14 +142,10 @@ def _prepare_weights(side: int, taps: int, threads: int) -> Prepared:
 
 
 def _correlation(x: np.ndarray, dy: np.ndarray, taps: int) -> np.ndarray:
-    """(taps, taps) float64: dy at every lag of x, a product of matrices for each row of lags."""
-    wide, slopes = x.astype(np.float64), dy.astype(np.float64)
-    m = dy.shape[1]
-    truth = np.empty((taps, taps))
-    for a in range(taps):
-        rows = wide[a : a + len(dy)]
-        truth[a] = [float(np.vdot(slopes, rows[:, b : b + m])) for b in range(taps)]
-    return truth
+    """(taps, taps) float64: dy at every lag of x, by Fourier transforms of the whole image; no lag wraps around."""
+    spectrum = np.fft.rfft2(x.astype(np.float64))
+    spectrum *= np.fft.rfft2(dy.astype(np.float64), x.shape).conj()
+    return np.fft.irfft2(spectrum, x.shape)[:taps, :taps]
 
 
 def _torch_weights(x: np.ndarray, dy: np.ndarray, taps: int) -> Callable[[], object]:
