@@ -121,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Speed beside OpenCV, SciPy, scikit-image, PyTorch and NumPy, as ratios measured in one run.",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="a subset in three to five minutes (the default)")
-    size.add_argument("--full", action="store_true", help="every kernel, type and size: about an hour")
+    size.add_argument("--quick", action="store_true", help="a subset in four to seven minutes (the default)")
+    size.add_argument("--full", action="store_true", help="every kernel, type and size: over an hour")
     both = "1,2" if machine.available_cores() > 1 else "1"
     parser.add_argument(
         "--threads", type=_thread_counts, default=_thread_counts(both), help=f"thread counts (default {both})"
