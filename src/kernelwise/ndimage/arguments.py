@@ -51,7 +51,7 @@ def per_axis(name: str, value: Any, n: int) -> list[Any]:
 def one_axis(axis: Any, ndim: int) -> int:
     """An axis from 0 to ndim - 1. The range is looked at first, as SciPy does, even of a float."""
     if isinstance(axis, (int, float, np.number)) and not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(axis, ndim)  # type: ignore[call-overload]
+        raise np.exceptions.AxisError(axis, ndim)  # type: ignore[arg-type]
     return operator.index(axis) % ndim
 
 
