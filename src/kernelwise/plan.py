@@ -18,7 +18,7 @@ from .algorithms.fourier.spec import FourierSpec
 from .algorithms.layout import axis_of, column_axis, layout, row_axis, weights3
 from .algorithms.numbers import Number
 from .algorithms.routine import current_target, emit
-from .algorithms.spec import Proposal, Request, Spec, fitted
+from .algorithms.spec import Proposal, Request
 from .errors import ArgumentError
 from .jit.compile import assembly
 from .jit.target import Target
@@ -149,15 +149,11 @@ WORKSPACE = 64 << 20
 
 def _proposals(problem: Problem, algorithm, target: Target, changing: bool) -> tuple[Proposal, ...] | str:  # type: ignore[no-untyped-def]
     """One proposal for each real part of the kernel, or why there is none."""
-    if algorithm is fourier and problem.nan == "omit":
-        return "the weights of what is known may be small, and a sum is divided by them"
     found = []
     for part in kernel_parts(problem):
         proposal = algorithm.propose(_request(problem, part, target, changing))
         if isinstance(proposal, str):
             return proposal
-        if isinstance(proposal.spec, Spec):
-            proposal = proposal._replace(spec=fitted(proposal.spec, row_axis(problem).out))
         found.append(proposal)
     return tuple(found)
 
@@ -179,6 +175,7 @@ def _request(problem: Problem, kernel: np.ndarray, target: Target, changing: boo
         columns,
         channels,
         tuple(axis_of(problem, a, 0) for a in layout(problem).planes),
+        problem.nan == "omit",
     )
 
 

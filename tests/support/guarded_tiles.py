@@ -18,7 +18,7 @@ import numpy as np
 
 import kernelwise.algorithms.fourier.launch as launches
 from kernelwise import plan, run
-from kernelwise.algorithms.fourier.tiles import FIELDS
+from kernelwise.algorithms.fourier.record import FIELDS
 from kernelwise.algorithms.launch import Launch, Sheet
 from kernelwise.errors import ArgumentError
 from kernelwise.jit.target import available, named

@@ -24,7 +24,7 @@ from ..jit.ir import Function, Module
 from ..jit.types import PTR
 from ..jit.values import Value
 from .numbers import load, store
-from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions
+from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions, fitted
 
 NAME = "direct"
 MOST_BAKED = 700  # multiply-adds written out in one body: larger bodies take long to compile
@@ -58,12 +58,12 @@ def propose(request: Request) -> Proposal:
         spec = replace(spec, masked=(masked or padding > 0) and request.sums.is_float)
         loads = conversions(spec, planes * across)
         why = f"{count} taps, weights in a table"
-        return Proposal(spec, table(spec, weights), float(math.prod(spec.taps)), loads, why)
+        return Proposal(fitted(spec, request.rows.out), table(spec, weights), float(math.prod(spec.taps)), loads, why)
     _, wide = block(request.target, sharing=False)
     spec = replace(base_spec(request, NAME, "long", 1, wide), masked=masked)
     loads = conversions(spec, planes * across)
     why = f"{count} taps, weights in a table, row by row"
-    return Proposal(spec, table(spec, weights), 2.0 * weights.size, loads, why)
+    return Proposal(fitted(spec, request.rows.out), table(spec, weights), 2.0 * weights.size, loads, why)
 
 
 def _propose_baked(request: Request, count: int, rows: int, wide: int) -> Proposal | None:
@@ -76,7 +76,8 @@ def _propose_baked(request: Request, count: int, rows: int, wide: int) -> Propos
         return None
     spec = replace(base_spec(request, NAME, "baked", rows, wide), weights=weights.tobytes())
     loads = conversions(spec, planes * sum(len(members) for _, members in groups))
-    return Proposal(spec, None, float(work), loads, f"{count} taps, written into the code")
+    why = f"{count} taps, written into the code"
+    return Proposal(fitted(spec, request.rows.out), None, float(work), loads, why)
 
 
 def table(spec: Spec, weights: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ is off by at most (CHAIN + 2) * 2^-24 * sum |a| |b|, however large the images ar
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -34,6 +35,7 @@ from ..jit.types import F64, I64, PTR, VOID
 from ..jit.values import Record, Value
 from .numbers import Number, load
 from .spec import columns
+from .vectors import fold
 
 CHAIN = 64  # products added up in one lane, and vectors of one channel of a in a tile
 LINE = 64  # bytes
@@ -218,7 +220,8 @@ def _emit_block(module: Module, spec: LagSpec) -> None:
         image.carry_on(sums)
     for k, total in enumerate(image.results):
         here = place + k * F64.bytes
-        fn.store(fn.load(F64, here) + _across_lanes(fn, total), here)
+        wide = total if total.type.element == F64.element else total.to(F64, "fpext")
+        fn.store(fn.load(F64, here) + fold(fn, wide, operator.add), here)
 
 
 def _along_rows(
@@ -258,16 +261,6 @@ def _multiply(
                     k = (o * block.rows + r) * block.columns + c
                     sums[k] = fn.fma(rows_of_a[o, p], pixels, sums[k])
     return sums
-
-
-def _across_lanes(fn: Function, vector: Value) -> Value:
-    """The sum of all lanes, in float64: half of them onto the other half, again and again."""
-    wide = vector if vector.type.element == F64.element else vector.to(F64, "fpext")
-    while wide.type.lanes > 2:
-        half = wide.type.lanes // 2
-        wide = fn.shuffle(wide, wide, range(half)) + fn.shuffle(wide, wide, range(half, 2 * half))
-    first, second = (fn.emit(F64, f"extractelement {wide.typed}, i64 {lane}") for lane in (0, 1))
-    return first + second
 
 
 # ---------------------------------------------------------------- copying into tiles

@@ -11,6 +11,7 @@ import numpy as np
 from ..borders import OUTSIDE, source_index
 from ..problem import Axis
 from . import gradient, ordered, separable, walk
+from .memory import ALIGN, up
 from .spec import Spec
 
 UNIT_WORK = 1 << 27  # multiply-adds in a unit, about: some milliseconds, after which a call can be interrupted
@@ -26,7 +27,6 @@ TILE_BYTES = 1 << 18
 ALIASED, ALIASED_PANEL = 4096, 1024  # bytes between rows; columns
 ALIASED_SLOTS = {1: 14, 2: 14, 4: 18, 8: 18}  # bytes of a pixel: rows of a block from which copying them pays
 STREAM_MINIMUM = 512  # interior columns below which streaming is not worth its unaligned ends
-ALIGN = 64
 
 
 class Grid(NamedTuple):
@@ -72,6 +72,12 @@ class Sheet:
     def point(self, name: str, array: np.ndarray) -> None:
         self.keep.append(array)
         self.values[name] = array.ctypes.data
+
+    def lay_out(self, sizes: dict[str, int]) -> int:
+        """Places in scratch memory, each at a line of the cache; returns the bytes of all of them."""
+        ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
+        self.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
+        return ends[-1]
 
     def args(self) -> np.ndarray:
         return np.array([self.values.get(name, 0) for name in self.fields], np.int64)
@@ -180,9 +186,9 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
         left, right = (0, total), (total, total)
     else:
         if start > 0:
-            left = (0, _up(max(start + align // spec.result.bytes - 1, lanes), channels))
+            left = (0, up(max(start + align // spec.result.bytes - 1, lanes), channels))
         if stop < total:
-            right = (max(0, total - _up(max(total - stop, lanes), channels)), total)
+            right = (max(0, total - up(max(total - stop, lanes), channels)), total)
     most = max(2 * step, min(_most_columns(spec, step), ALIASED_PANEL)) if staged else _most_columns(spec, step)
     if staged:
         sheet.write(plain_body=sheet["wide_body"])
@@ -199,7 +205,7 @@ def _columns(spec: Spec, grid: Grid, border: str, lanes: int, sheet: Sheet) -> i
     joined = total if panels == 1 and len(spec.outputs) < 2 and _rows_follow(spec, grid, total) else 0
     sheet.write(result_bytes=spec.result.bytes, joined=joined, align=align, stream_step=step if spec.stream else 0)
     sheet.write(others=max(0, len(spec.outputs) - 1))
-    sheet.write(tile_pitch=_up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
+    sheet.write(tile_pitch=up((widest_staged + spec.span + ALIGN) * spec.image.bytes, ALIGN))
     return max(widest_staged, stop - start - (sheet["inner_panels"] - 1) * panel)
 
 
@@ -243,7 +249,7 @@ def _staged(side: str, staged: tuple[int, int], axis: Axis, channels: int, borde
     source = source_index(pixel, axis.n, border)
     columns = np.where(source == OUTSIDE, OUTSIDE, source * channels + channel)
     first, stop = np.searchsorted(virtual, [0, axis.n * channels])
-    piece = _up(most, channels)
+    piece = up(most, channels)
     pieces = max(1, (end - begin) // piece)
     sheet.point(f"{side}_map", np.append(columns, 0))
     sheet.write(**{f"{side}_start": begin, f"{side}_stop": end, f"{side}_panels": pieces, f"{side}_panel": piece})
@@ -258,7 +264,7 @@ def _scratch(spec: Spec, sheet: Sheet, widest: int, lanes: int) -> int:
     stages = sheet["left_stop"] or sheet["right_stop"] > sheet["right_start"]
     results = max(1, len(spec.outputs))
     largest = max((o.number.bytes for o in spec.outputs), default=spec.result.bytes)
-    sheet.write(dense_pitch=_up((widest + step) * largest, ALIGN))
+    sheet.write(dense_pitch=up((widest + step) * largest, ALIGN))
     temporary = TEMPORARY.get(spec.algorithm)
     sizes = {
         "at_rows": 8 * spec.taps[0] * spec.slots,
@@ -269,10 +275,4 @@ def _scratch(spec: Spec, sheet: Sheet, widest: int, lanes: int) -> int:
         "at_dense": results * spec.rows * sheet["dense_pitch"] if needs_dense else 0,
         "at_temp": temporary(spec, widest + lanes, step) if temporary else 0,
     }
-    ends = list(itertools.accumulate(_up(size, ALIGN) for size in sizes.values()))
-    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
-    return ends[-1]
-
-
-def _up(value: int, step: int) -> int:
-    return -(-value // step) * step
+    return sheet.lay_out(sizes)

@@ -16,7 +16,7 @@ from ..jit.types import PTR
 from ..jit.values import Value
 from .factors import Factors, factorise
 from .numbers import Number, load, store
-from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions
+from .spec import Proposal, Request, Spec, accumulate, base_spec, block, body_function, columns, conversions, fitted
 
 Size = TypeVar("Size", int, Value)
 
@@ -57,7 +57,8 @@ def propose(request: Request) -> Proposal | str:
     wider = 1 + spec.span / width  # the rows between the two passes are longer than those of the result
     work = sum((deep + tall * _slower(tall, DOWN)) * wider + across * _slower(across, _way(f[2])) for f in factors)
     loads = conversions(spec, planes * len(factors))
-    return Proposal(spec, None, float(work), loads, f"a product of axes, {len(factors)} term{'s'[: len(factors) - 1]}")
+    why = f"a product of axes, {len(factors)} term{'s'[: len(factors) - 1]}"
+    return Proposal(fitted(spec, request.rows.out), None, float(work), loads, why)
 
 
 def _slower(taps: int, measured: Slower) -> float:

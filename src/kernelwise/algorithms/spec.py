@@ -174,6 +174,7 @@ class Request(NamedTuple):
     columns: Axis
     channels: int  # interleaved in the columns
     planes: tuple[Axis, ...]
+    omitting: bool  # sums are divided by the weights of what is known
 
 
 class Proposal(NamedTuple):

@@ -18,9 +18,10 @@ from collections.abc import Callable
 
 from ..jit.ir import Function, Module
 from ..jit.target import Target
-from ..jit.types import I64, PTR, VOID, Type
+from ..jit.types import I64, PTR, VOID
 from ..jit.values import Record, Value
 from .numbers import TYPES
+from .vectors import copy_numbers
 
 IMAGE, RESULT = 0, 1  # the first two fields are the pointers that change from call to call
 FIELDS = (
@@ -44,7 +45,6 @@ FIELDS = (
     *("at_rows", "at_outs", "at_source", "at_tile", "at_spare", "at_dense", "dense_pitch", "at_temp"),
 )
 Blocks = Callable[[Value, Value, int, Value], None]  # (first column, stop, from the tile?, body)
-COPY_BYTES = 32  # a piece of a staged row
 MISSING = -(2**62)  # the byte offset of a plane or row that lies outside
 BODY_TYPES = (PTR, PTR, I64, PTR, PTR)
 
@@ -293,24 +293,12 @@ def _emit_stage(module: Module, pixel_bytes: int) -> None:
                 fn.store(wide_fill, line + c * pixel_bytes)
         with fn.when(pixels.differs(fn.null())):
             start = fn.load(I64, column_map + copy * 8)
-            _copy(fn, pixel, pixels + start * pixel_bytes, line + copy * pixel_bytes, copy_stop - copy)
+            copy_numbers(fn, pixel, pixels + start * pixel_bytes, line + copy * pixel_bytes, copy_stop - copy)
             for begin, end in ((fn.index(0), copy), (copy_stop, width)):
                 with fn.loop(begin, end) as c:
                     column = fn.load(I64, column_map + c * 8)
                     value = fn.load(pixel, pixels + column.maximum(0) * pixel_bytes)
                     fn.store(fn.select(column < 0, fill, value), line + c * pixel_bytes)
-
-
-def _copy(fn: Function, pixel: Type, source: Value, target: Value, n: Value) -> None:
-    """n pixels, in pieces of COPY_BYTES, the last one moved back so that it ends at n; fewer than a piece singly."""
-    piece = COPY_BYTES // pixel.bytes
-    with fn.when(n >= piece):
-        with fn.loop(0, n, piece) as c:
-            at = c.minimum(n - piece) * pixel.bytes
-            fn.store(fn.load(pixel.of(piece), source + at), target + at)
-    with fn.when(n < piece):
-        with fn.loop(0, n) as c:
-            fn.store(fn.load(pixel, source + c * pixel.bytes), target + c * pixel.bytes)
 
 
 def _emit_pick(module: Module) -> None:

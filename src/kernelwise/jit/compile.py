@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import llvmlite
@@ -21,7 +21,7 @@ from .cache import ObjectCache
 from .ir import Module
 from .target import Target, named
 
-GENERATOR_FOLDERS = ("jit", "algorithms", "algorithms/canny", "algorithms/fourier", "algorithms/layer", "edges")
+GENERATOR_FOLDERS = ("jit", "algorithms", "edges")
 _lock = threading.RLock()
 if hasattr(os, "register_at_fork"):
     # No child may begin with LLVM half-way through something and a lock that nobody will release. What is registered
@@ -97,10 +97,19 @@ def generator_version() -> str:
     digest = hashlib.sha256(VERSION.encode())
     root = os.path.dirname(os.path.dirname(__file__))
     for folder in GENERATOR_FOLDERS:
-        for file in sorted(os.scandir(os.path.join(root, folder)), key=lambda file: file.name):
-            if file.name.endswith(".py"):
-                digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+        for path in sorted(_sources(os.path.join(root, folder))):
+            known = os.stat(path)
+            digest.update(f"{os.path.relpath(path, root)} {known.st_size} {known.st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def _sources(folder: str) -> Iterator[str]:
+    """Every Python file in a folder and in those within it."""
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            yield from _sources(entry.path)
+        elif entry.name.endswith(".py"):
+            yield entry.path
 
 
 def _key(specification: object, target: Target) -> str:

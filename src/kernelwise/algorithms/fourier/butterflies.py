@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from ...jit.ir import Function
 from ...jit.types import Type
 from ...jit.values import Value
@@ -154,20 +152,3 @@ def _factors(fn: Function, vector: Type, table: Value, k: Value, radix: int) -> 
         )
         for p in range(radix - 1)
     ]
-
-
-def transpose(fn: Function, rows: Sequence[Value]) -> list[Value]:
-    """As many vectors as they have lanes, rows made columns."""
-    lanes, values = len(rows), list(rows)
-    index, step = np.arange(lanes), lanes // 2
-    while step:
-        moved = list(values)
-        low = np.where(index & step, lanes + index - step, index)
-        high = np.where(index & step, lanes + index, index + step)
-        for i in range(lanes):
-            if not i & step:
-                a, b = values[i], values[i + step]
-                moved[i] = fn.shuffle(a, b, low.tolist())
-                moved[i + step] = fn.shuffle(a, b, high.tolist())
-        values, step = moved, step // 2
-    return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import OrderedDict
 from functools import lru_cache
@@ -16,11 +15,11 @@ from ...jit.compile import Code
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Grid, Launch, Sheet, plane_table
+from ..memory import ALIGN, aligned, up
 from ..walk import MISSING
+from .record import FIELDS
 from .spec import FourierSpec, frequencies, twiddles
-from .tiles import FIELDS
 
-ALIGN = 64
 ALIASED = 2048  # bytes; rows so far apart share few sets of the caches, and a tile of them is copied before it is used
 GROUP_BYTES = 4 << 20  # that the spectra of the planes of a group may take
 MOST_SPECTRA, MOST_SPECTRA_BYTES = 64, 16 << 20  # of kernels that are remembered
@@ -69,7 +68,7 @@ def pairing(of: Cut) -> int:
 def launch(
     spec: FourierSpec, grid: Grid, border: str, fill: np.ndarray, weights: np.ndarray, code: Code, target: Target
 ) -> Launch:
-    """Fill in tiles.FIELDS. ``weights``: [planes, rows, columns] in the dtype of the sums; ``fill`` is one pixel."""
+    """Fill in record.FIELDS. ``weights``: [planes, rows, columns] in the dtype of the sums; ``fill`` is one pixel."""
     of = cut(spec, grid.rows, grid.columns, grid.channels, grid.planes)
     sheet = Sheet(FIELDS)
     groups = _planes(of, grid, border, sheet)
@@ -166,19 +165,10 @@ def _in_vectors(re: np.ndarray, im: np.ndarray, spec: FourierSpec, target: Targe
     return aligned(both.transpose(1, 3, 0, 2))
 
 
-def aligned(values: np.ndarray) -> np.ndarray:
-    """The same values, C-contiguous, beginning at a cache line."""
-    memory = np.empty(values.nbytes + ALIGN, np.uint8)
-    skip = -memory.ctypes.data % ALIGN
-    out = memory[skip : skip + values.nbytes].view(values.dtype).reshape(values.shape)
-    out[...] = values
-    return out
-
-
 def _scratch(spec: FourierSpec, of: Cut, sheet: Sheet) -> int:
     """Lay out the scratch memory of a worker; returns its size."""
     down, across = spec.tile
-    pitch = _up((spec.size if spec.line else across) * spec.image.bytes, ALIGN) + ALIGN
+    pitch = up((spec.size if spec.line else across) * spec.image.bytes, ALIGN) + ALIGN
     complex_row = 2 * ALIGN  # a complex vector is never larger
     sizes = {
         "at_rows": 16 * down,
@@ -188,13 +178,8 @@ def _scratch(spec: FourierSpec, of: Cut, sheet: Sheet) -> int:
         "at_sum": spec.tile_bytes if spec.deep else 0,
         "at_sources": spec.tile_bytes * (of.sources if spec.deep else 1),
     }
-    ends = list(itertools.accumulate(_up(size, ALIGN) for size in sizes.values()))
-    sheet.write(stage_pitch=pitch, **dict(zip(sizes, [0, *ends[:-1]], strict=True)))
-    return ends[-1]
-
-
-def _up(value: int, step: int) -> int:
-    return -(-value // step) * step
+    sheet.write(stage_pitch=pitch)
+    return sheet.lay_out(sizes)
 
 
 # ---------------------------------------------------------------- the kernel

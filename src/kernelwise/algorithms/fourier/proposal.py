@@ -53,6 +53,8 @@ def propose(request: Request) -> Proposal | str:
 def _obstacle(request: Request) -> str | None:
     if request.changing:
         return "the weights change"
+    if request.omitting:
+        return "the weights of what is known may be small, and a sum is divided by them"
     if not request.sums.is_float and not exact(request):
         return "sums of integers might not be exact"
     if request.rows.stride > 1 or request.columns.stride > 1:

@@ -11,8 +11,8 @@ import numpy as np
 from ...borders import source_index
 from ...jit.compile import Code, build
 from ...jit.target import Target
-from ..fourier.launch import aligned
 from ..launch import Sheet
+from ..memory import aligned
 from .across import FIELDS, AcrossSpec, choose_block, emit
 from .launch import ALIGN, CHAIN, LEAST_UNITS, LayerLaunch, LayerProblem, bits, odd, up
 

@@ -13,7 +13,7 @@ from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
-from ..fourier.butterflies import transpose
+from ..vectors import transpose
 from . import panel
 from .spec import LayerSpec, block_channels
 

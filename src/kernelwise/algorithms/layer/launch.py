@@ -14,8 +14,8 @@ from ...borders import source_index
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
-from ..fourier.launch import aligned
 from ..launch import Sheet
+from ..memory import aligned
 from ..numbers import Number
 from . import weights
 from .code import FIELDS, emit

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...jit.ir import Function, Module
 from ...jit.types import I64, PTR, Type
 from ...jit.values import Value
-from ..fourier.butterflies import transpose
+from ..vectors import transpose
 
 TURN_ARGS = [("source", PTR), ("offsets", PTR), ("first", I64), ("count", I64), ("limit", I64)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...jit.ir import Function
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
-from ..fourier.butterflies import transpose
+from ..vectors import transpose
 from .winograd import INPUTS, OUTPUTS, of_results, times
 
 if TYPE_CHECKING:
