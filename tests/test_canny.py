@@ -11,7 +11,7 @@ from kernelwise import correlate, stencils
 from kernelwise.algorithms.canny import launch as canny_launch
 from kernelwise.app.bench import pictures
 from kernelwise.edges import canny, thresholds
-from kernelwise.edges.canny import OPERATORS
+from kernelwise.edges.detector import OPERATORS
 from kernelwise.errors import ArgumentError, ArgumentTypeError
 from kernelwise.jit.target import available
 from support.memory import KINDS, arrange

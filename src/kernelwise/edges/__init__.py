@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 _LATER = {  # public name: module in this folder, imported when first asked for
@@ -18,7 +16,7 @@ _LATER = {  # public name: module in this folder, imported when first asked for
     "laplace": "second",
     "log": "second",
     "zero_crossings": "second",
-    "canny": "canny",
+    "canny": "detector",
     "subpixel": "points",
     "Points": "points",
     "link": "chains",
@@ -41,15 +39,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Room(ModuleType):
-    """This folder as a module, in which `canny` is the function, also after the module of that name was imported."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _LATER.get(name) == name:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Room

@@ -1,12 +1,13 @@
-"""Arguments that the functions on gradients and second derivatives share."""
+"""Arguments that several functions on edges share, checked."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..arrays import is_masked
+from ..arrays import as_image, is_masked
 from ..errors import ArgumentError, ArgumentTypeError
 from ..problem import per_axis
 
@@ -26,6 +27,17 @@ def image_axes(axes: Any, ndim: int, name: str = "x") -> tuple[int, ...]:
     if any(a >= b for a, b in zip(found, found[1:], strict=False)):
         raise ArgumentError(f"`axes` must name different axes of `{name}` in ascending order (got {axes!r})")
     return found
+
+
+def as_map(name: str, given: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.bool_]:
+    """The argument called ``name`` as a boolean map (H, W), True where it is not 0; of a shape, if one is asked for."""
+    array = as_image(name, given)
+    if array.dtype.kind not in "biu":
+        raise ArgumentTypeError(f"`{name}` must be a map of booleans or integers (got {array.dtype})")
+    if array.ndim != 2 or (shape is not None and array.shape != shape):
+        allowed = "two axes, rows and columns" if shape is None else f"the shape {shape}"
+        raise ArgumentError(f"`{name}` must have {allowed} (got {array.shape})")
+    return array if array.dtype.kind == "b" else array != 0
 
 
 def check_result(array: Any, shape: tuple[int, ...], dtype: np.dtype, what: str = "the result") -> None:

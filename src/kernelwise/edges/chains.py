@@ -16,7 +16,7 @@ from ..jit.compile import Code, build
 from ..jit.target import Target
 from ..problem import LARGEST_STEP, whole_number
 from . import chain_code
-from .checks import as_map
+from .arguments import as_map
 from .points import Points
 from .words import words
 

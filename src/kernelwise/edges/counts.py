@@ -7,8 +7,6 @@ threshold are the matched pixels that reach it: one matching serves all threshol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,17 +15,11 @@ from .matching import match, squared_distances
 Map = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """int64 (thresholds, 4): true pixels matched, true pixels, found pixels matched, found pixels."""
-
-    array: NDArray[np.int64]
-
-
-def count(found: NDArray, truths: list[Map], radius: float, thresholds: NDArray[np.float64]) -> Counts:
+def count(found: NDArray, truths: list[Map], radius: float, thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
     """The counts of one image. found: (H, W), boolean or float64; truths: (H, W) each; radius in pixels.
 
-    A found pixel is an edge at a threshold t if it is at least t; True counts as 1.
+    A found pixel is an edge at a threshold t if it is at least t; True counts as 1. Returns int64 (thresholds, 4): true
+    pixels matched, true pixels, found pixels matched, found pixels.
     """
     edge = found >= thresholds[0]
     strength = found[edge].astype(np.float64)
@@ -41,7 +33,7 @@ def count(found: NDArray, truths: list[Map], radius: float, thresholds: NDArray[
         right |= matched
     counts[:, 2] = _reaching(strength[right], thresholds)
     counts[:, 3] = _reaching(strength, thresholds)
-    return Counts(counts)
+    return counts
 
 
 def _matched(edge: Map, rank: NDArray[np.int64], true: Map, radius: float) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..arrays import as_image
 from ..errors import ArgumentError, ArgumentTypeError
-from .checks import as_map
+from .arguments import as_map
 
 MOST_THRESHOLDS = 65535
 

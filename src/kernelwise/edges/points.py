@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..correlation import correlate
 from ..errors import ArgumentError, ArgumentTypeError
 from ..problem import BORDERS, one_of
 from ..stencils.checks import real
-from .checks import as_map
+from .arguments import as_map
 from .derivatives import Derivatives, band, reach
 
 BAND = 1 << 18  # pixels worked on at a time
@@ -113,7 +112,8 @@ def subpixel(
     known = None if mask is None else as_map("mask", mask, image.shape)
     wanted = None if edges is None else as_map("edges", edges, image.shape)
     if edges is None and threshold is None:
-        canny = import_module(".canny", __package__).canny  # only where it is asked for
+        from .detector import canny  # only where it is asked for
+
         wanted = canny(image, sigma, mask=known, threads=threads)
     image, unknown = _without_unknown(image, known, sigma)
     least = max(least, _rounding(image))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ..problem import one_of
 from ..stencils.checks import real
-from .checks import as_map
+from .arguments import as_map
 from .counts import count
 from .inputs import images, levels
+from .matching import squared_distances
 
 TOLERANCE = 0.0075  # of the image's diagonal: what BSDS allows
 UNITS = ("diagonal", "pixels")
@@ -123,7 +124,7 @@ def score(
     pairs, soft = images(found, truth)
     at = levels(pairs, soft, thresholds)
     counts = np.array([
-        count(given, maps, tolerance * (math.hypot(*given.shape) if unit == "diagonal" else 1), at).array
+        count(given, maps, tolerance * (math.hypot(*given.shape) if unit == "diagonal" else 1), at)
         for given, maps in pairs
     ])  # fmt: skip
     return _summary(counts, at)
@@ -145,8 +146,6 @@ def figure_of_merit(found: Any, truth: Any, alpha: float = 1 / 9) -> float:
     >>> figure_of_merit(np.roll(true, 3, axis=1), true)
     0.5
     """
-    from .matching import squared_distances
-
     true = as_map("truth", truth)
     given = as_map("found", found, true.shape)
     alpha = real("alpha", alpha, above=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -163,12 +162,9 @@ def grow_across_seams(bits: Bits, code: Whole) -> None:
 
 def _as_word(limit: float, spec: EdgeSpec) -> int:
     """A threshold in the bytes of a magnitude; of whole numbers the next one below, as they are compared by >."""
-    code = spec.magnitude_dtype.char
     if spec.exact:
         most = 2 ** (8 * spec.magnitude.bytes - 1) - 1
-        return int.from_bytes(
-            struct.pack(f"={code}", math.floor(max(-most, min(limit, most)))).ljust(8, b"\0"), "little"
-        )
+        limit = math.floor(max(-most, min(limit, most)))
     with np.errstate(over="ignore"):
         number = spec.magnitude_dtype.type(limit)
     return int.from_bytes(number.tobytes().ljust(8, b"\0"), "little", signed=True)

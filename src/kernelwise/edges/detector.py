@@ -18,6 +18,7 @@ from ..borders import source_index
 from ..correlation import check_threads, correlate
 from ..errors import ArgumentError, ArgumentTypeError
 from ..jit.target import Target
+from ..problem import one_of
 from ..stencils.checks import real
 from . import preparation, thresholds
 from .preparation import Picture
@@ -147,10 +148,7 @@ def _rounding(picture: Picture, slopes: Slopes) -> float:
 
 def _slopes(operator: Any, norm: Any, aperture: Any, border: Any) -> Slopes:
     for name, given, allowed in (("operator", operator, OPERATORS), ("norm", norm, NORMS), ("border", border, BORDERS)):
-        if not isinstance(given, str):
-            raise ArgumentTypeError(f"`{name}` must be one of {', '.join(map(repr, allowed))} (got {given!r})")
-        if given not in allowed:
-            raise ArgumentError(f"`{name}` must be one of {', '.join(map(repr, allowed))} (got {given!r})")
+        one_of(name, given, allowed)
     if isinstance(aperture, bool) or aperture not in APERTURES:
         raise ArgumentError(f"`aperture` must be 3, 5 or 7 (got {aperture!r})")
     if aperture != 3 and operator != "sobel":
