@@ -63,25 +63,6 @@ def correlate(x: np.ndarray, weights: np.ndarray, starts: tuple[int, ...], borde
     return total
 
 
-def uniform1d(x: np.ndarray, size: int, axis: int, start: int, border: str, cval: float) -> np.ndarray:
-    """The mean under a window that slides along an axis: a sum to which the new pixel's difference is added."""
-    lines = np.moveaxis(x, axis, -1).astype(np.float64)
-    n = lines.shape[-1]
-    places = source_index(np.arange(n + size - 1) + start, n, border)
-    found = lines[..., np.maximum(places, 0)]
-    found[..., places == OUTSIDE] = cval
-    total = np.zeros(lines.shape[:-1])
-    means = np.empty(lines.shape)
-    with np.errstate(all="ignore"):
-        for j in range(size):
-            total = total + found[..., j]
-        means[..., 0] = total / size
-        for p in range(1, n):
-            total = total + (found[..., p + size - 1] - found[..., p - 1])
-            means[..., p] = total / size
-    return np.moveaxis(means, -1, axis)
-
-
 def assign(values: np.ndarray, out: np.ndarray) -> None:
     """Float64 results into an array of another dtype, converted as C does."""
     with np.errstate(all="ignore"):

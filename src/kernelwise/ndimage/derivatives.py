@@ -77,12 +77,8 @@ def generic_laplace(
     >>> generic_laplace([[0.0, 1.0, 0.0]], second)
     array([[ 1., -2.,  1.]])
     """
-    x = np.asarray(input)
-    out = result_array(output, x)
-    where = some_axes(axes, x.ndim)
-    modes = per_axis("mode", mode, len(where)) if where else []
-    keywords = extra_keywords or {}
-    return _summed(x, derivative2, out, where, modes, cval, extra_arguments, keywords)
+    derivative = _with_extras(derivative2, extra_arguments, extra_keywords)
+    return _one_by_one(np.asarray(input), derivative, "sum", output, mode, cval, axes)
 
 
 def laplace(
@@ -159,11 +155,8 @@ def generic_gradient_magnitude(
             return _difference_steps(name, x.ndim, one_axis(axis, x.ndim), mode)
 
         return _over_axes(x, steps, "magnitude", output, mode, cval, axes)
-    out = result_array(output, x)
-    where = some_axes(axes, x.ndim)
-    modes = per_axis("mode", mode, len(where)) if where else []
-    keywords = extra_keywords or {}
-    return _magnitude(x, derivative, out, where, modes, cval, extra_arguments, keywords)
+    derivative = _with_extras(derivative, extra_arguments, extra_keywords)
+    return _one_by_one(x, derivative, "magnitude", output, mode, cval, axes)
 
 
 def gaussian_gradient_magnitude(
@@ -189,6 +182,18 @@ def gaussian_gradient_magnitude(
 
 
 Steps = Callable[[np.ndarray, int, Any], list[Step]]  # (image, axis, mode): the derivative along that axis
+Derivative = Callable[[np.ndarray, int, Any, Any, Any], Any]  # (image, axis, output, mode, cval): the same, carried out
+
+
+def _with_extras(
+    derivative: Callable[..., Any], arguments: Sequence[Any], keywords: dict[str, Any] | None
+) -> Derivative:
+    """The caller's derivative, called with the caller's further arguments."""
+
+    def along(x: np.ndarray, axis: int, output: Any, mode: Any, cval: Any) -> Any:
+        return derivative(x, axis, output, mode, cval, *arguments, **(keywords or {}))
+
+    return along
 
 
 def _gaussian_steps(sigma: Any, order: int, options: dict[str, Any]) -> Steps:
@@ -219,51 +224,42 @@ def _over_axes(x: np.ndarray, steps: Steps, how: str, output: Any, mode: Any, cv
     def derivative(x: np.ndarray, axis: int, output: Any, mode: Any, cval: Any) -> np.ndarray:
         return run(x, known[axis], cval, result_array(output, x))
 
-    put_together = _summed if how == "sum" else _magnitude
-    return put_together(x, derivative, out, where, modes, cval, (), {})
+    return _put_together(x, derivative, how, out, where, modes, cval)
 
 
-def _summed(
+def _one_by_one(
+    x: np.ndarray, derivative: Derivative, how: str, output: Any, mode: Any, cval: Any, axes: Any
+) -> np.ndarray:
+    """Derivatives that only the caller knows."""
+    out = result_array(output, x)
+    where = some_axes(axes, x.ndim)
+    modes = per_axis("mode", mode, len(where)) if where else []
+    return _put_together(x, derivative, how, out, where, modes, cval)
+
+
+def _put_together(
     x: np.ndarray,
-    derivative: Callable[..., Any],
+    derivative: Derivative,
+    how: str,
     out: np.ndarray,
     where: Sequence[int],
     modes: Sequence[Any],
     cval: Any,
-    arguments: Sequence[Any],
-    keywords: dict[str, Any],
 ) -> np.ndarray:
+    """The "sum" of the derivatives, or the "magnitude", the root of the sum of their squares; a copy without axes."""
     if not where:
         out[...] = x
         return out
-    x = _apart(x, out)
-    derivative(x, where[0], out, modes[0], cval, *arguments, **keywords)
+    x, squared = _apart(x, out), how == "magnitude"
+    derivative(x, where[0], out, modes[0], cval)
+    if squared:
+        np.multiply(out, out, out)
     for axis, mode in zip(where[1:], modes[1:], strict=True):
-        out += derivative(x, axis, out.dtype, mode, cval, *arguments, **keywords)
-    return out
-
-
-def _magnitude(
-    x: np.ndarray,
-    derivative: Callable[..., Any],
-    out: np.ndarray,
-    where: Sequence[int],
-    modes: Sequence[Any],
-    cval: Any,
-    arguments: Sequence[Any],
-    keywords: dict[str, Any],
-) -> np.ndarray:
-    if not where:
-        out[...] = x
-        return out
-    x = _apart(x, out)
-    derivative(x, where[0], out, modes[0], cval, *arguments, **keywords)
-    np.multiply(out, out, out)
-    for axis, mode in zip(where[1:], modes[1:], strict=True):
-        more = derivative(x, axis, out.dtype, mode, cval, *arguments, **keywords)
-        np.multiply(more, more, more)
+        more = derivative(x, axis, out.dtype, mode, cval)
+        if squared:
+            np.multiply(more, more, more)
         out += more
-    return root(out)
+    return root(out) if squared else out
 
 
 def _apart(x: np.ndarray, out: np.ndarray) -> np.ndarray:

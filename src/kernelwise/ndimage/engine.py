@@ -81,8 +81,7 @@ def _start(chains: tuple[Chain, ...], how: str, x: np.ndarray, out: np.ndarray) 
     """Run what can be planned; False if it cannot."""
     if x.size == 0:
         return True
-    fill = chains[0][0].cval if chains[0][0].border == "constant" else 0.0
-    x = holding(x, fill)
+    x = holding(x, chains[0][0].fill)
     call = _planned(x.shape, x.dtype, out.dtype, tuple(map(_keys, chains)), how, current_target())
     if call is None:
         return False
@@ -131,7 +130,7 @@ def _planned(
     geometry = {axis: _reach(shape[axis], axis, steps) for axis in sorted({step.axis for step in steps})}
     if len(geometry) > 2 or max(axis.taps for axis in geometry.values()) > MOST_TAPS:
         return None
-    border, fill = steps[0].border, steps[0].cval if steps[0].border == "constant" else 0.0
+    border, fill = steps[0].border, steps[0].fill
     sums = _sums(image, result, chains, fill)
     problem = _problem(shape, geometry, border, fill, image, result, sums)
     ways = _ways(problem)
@@ -286,9 +285,8 @@ def correlate(
     """Any kernel, float64, of as many axes as the image; its taps in C order."""
     if x.size == 0:
         return
-    x = holding(x, cval if border == "constant" else 0.0)
-    kernel = Kernel.of(weights)
     fill = cval if border == "constant" else 0.0
+    x, kernel = holding(x, fill), Kernel.of(weights)
     call = None
     if x.ndim:
         call = _planned_points(x.shape, x.dtype, out.dtype, kernel, starts, border, fill, current_target())

@@ -21,6 +21,11 @@ class Pass(NamedTuple):
     divisor: int = 0  # of the mean of integers under a window; then all weights are 1
 
     @property
+    def fill(self) -> float:
+        """What stands outside the image; 0 where a border extends it."""
+        return self.cval if self.border == "constant" else 0.0
+
+    @property
     def key(self) -> Key:
         return self.axis, self.weights.tobytes(), self.border, self.cval, self.start, self.divisor
 

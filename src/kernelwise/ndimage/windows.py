@@ -39,6 +39,11 @@ class Window(NamedTuple):
     border: str
     cval: float
 
+    @property
+    def fill(self) -> float:
+        """What stands outside the image; 0 where a border extends it."""
+        return self.cval if self.border == "constant" else 0.0
+
 
 class Routines(NamedTuple):
     """Machine code in memory, and where its two routines begin."""
@@ -70,16 +75,16 @@ def apply(x: np.ndarray, windows: Sequence[Window], out: np.ndarray) -> None:
 
 def _in_place(x: np.ndarray, window: Window) -> bool:
     """Whether the result can take the place of the image: lines are copied, which are to stay in the cache."""
-    fill = window.cval if window.border == "constant" else 0.0
     line = math.prod(x.shape[window.axis :]) * x.itemsize
     across = math.prod(x.shape[window.axis + 1 :]) <= MOST_CHANNELS
-    return across and line <= LONGEST_COPIED and engine.holding(x[..., :0], fill).dtype == x.dtype
+    return across and line <= LONGEST_COPIED and engine.holding(x[..., :0], window.fill).dtype == x.dtype
 
 
 def _added(x: np.ndarray, window: Window, out: np.ndarray) -> bool:
     """Whether integers under the window are as well added up one by one, in generated code of several lanes."""
-    fill = window.cval if window.border == "constant" else 0.0
-    return engine.exact_mean(x.dtype, out.dtype, window.size) and engine.holding(x[..., :0], fill).dtype == x.dtype
+    return (
+        engine.exact_mean(x.dtype, out.dtype, window.size) and engine.holding(x[..., :0], window.fill).dtype == x.dtype
+    )
 
 
 def _as_pass(window: Window) -> Pass:
@@ -88,7 +93,7 @@ def _as_pass(window: Window) -> Pass:
 
 def _slide(x: np.ndarray, window: Window, out: np.ndarray) -> None:
     """One window; ``out`` is a plain array."""
-    x = engine.holding(x, window.cval if window.border == "constant" else 0.0)
+    x = engine.holding(x, window.fill)
     x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
     n, inner = x.shape[window.axis], math.prod(x.shape[window.axis + 1 :])
     exact = window.size & (window.size - 1) == 0
@@ -191,5 +196,4 @@ def _elements(places: np.ndarray, inner: int) -> np.ndarray:
 
 
 def _fill(x: np.ndarray, window: Window) -> np.generic:
-    value = window.cval if window.border == "constant" else 0.0
-    return x.dtype.type(value if x.dtype.kind == "f" else int(value))
+    return x.dtype.type(window.fill if x.dtype.kind == "f" else int(window.fill))
