@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..jit.ir import Function
 from ..jit.types import I32, I64
 from ..jit.values import Value
-from .numbers import LINE, Number
+from .numbers import Number
 
 HALF = 2.0**63
 
@@ -54,8 +54,3 @@ def through(fn: Function, value: Value, sums: Number, result: Number) -> Value:
     if not sums.is_float:
         return value
     return widen(fn, cast(fn, value, sums, result), result, sums)
-
-
-def put(fn: Function, value: Value, pointer: Value, stream: bool) -> None:
-    """Store a vector of results, past the caches if ``stream``."""
-    fn.store(value, pointer, min(LINE, value.type.bytes) if stream else None, stream)

@@ -13,7 +13,7 @@ from ..jit.ir import Function
 from ..jit.types import I8, PTR
 from ..jit.values import Value
 from .angles import magnitude
-from .numbers import LINE, load
+from .numbers import load, put
 from .spec import Spec, columns
 
 
@@ -42,9 +42,7 @@ def crossings(fn: Function, spec: Spec, wide: int, stream: bool) -> None:
                 crossing = _crosses(fn, before, here, after, jump)
                 found = crossing if found is None else found | crossing
             assert found is not None, "the window reaches over an axis"
-            bits = found.to(I8, "zext")
-            place = results[r] + x + c * lanes
-            fn.store(bits, place, min(LINE, bits.type.bytes) if stream else None, stream)
+            put(fn, found.to(I8, "zext"), results[r] + x + c * lanes, stream)
 
 
 def _crosses(fn: Function, before: Value, here: Value, after: Value, jump: Value) -> Value:

@@ -27,7 +27,7 @@ from ..jit.values import Value
 from . import separable
 from .angles import atan2, magnitude
 from .crossings import crossings
-from .numbers import LINE, Number, load, store
+from .numbers import Number, load, put, store
 from .separable import LONG, Window, mirror, split, sum_planes, sum_rows, temporary_pitch
 from .spec import Spec, accumulate, body_function, columns
 
@@ -184,8 +184,7 @@ class Results:
                 y, x_ = (self._get(f"float {k}") for k in (-2, -1))
                 store(self.fn, atan2(self.fn, y, x_), at, self.floats, output.number, self.stream)
             else:
-                bits = self._above(detail).to(I8, "zext")
-                self.fn.store(bits, at, min(LINE, bits.type.bytes) if self.stream else None, self.stream)
+                put(self.fn, self._above(detail).to(I8, "zext"), at, self.stream)
 
     def _get(self, what: str) -> Value:
         """A value that several outputs may need, made once."""

@@ -64,8 +64,12 @@ def load(fn: Function, pointer: Value, lanes: int, stored: Number, wanted: Numbe
 
 def store(fn: Function, value: Value, pointer: Value, summed: Number, result: Number, stream: bool = False) -> None:
     """Sums into the result: exact where it can hold them, else rounded half to even and saturated; NaN becomes 0."""
-    converted = _converted(fn, value, summed, result)
-    fn.store(converted, pointer, min(LINE, converted.type.bytes) if stream else None, stream)
+    put(fn, _converted(fn, value, summed, result), pointer, stream)
+
+
+def put(fn: Function, value: Value, pointer: Value, stream: bool) -> None:
+    """Store a vector of results, past the caches if ``stream``."""
+    fn.store(value, pointer, min(LINE, value.type.bytes) if stream else None, stream)
 
 
 def _converted(fn: Function, value: Value, summed: Number, result: Number) -> Value:

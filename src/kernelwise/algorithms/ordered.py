@@ -26,8 +26,8 @@ from ..jit.ir import Function, Module
 from ..jit.types import PTR
 from ..jit.values import Value
 from . import points
-from .casts import cast, put, through
-from .numbers import Number, load
+from .casts import cast, through
+from .numbers import Number, load, put
 from .separable import ALIGN, Window, temporary_pitch
 from .spec import Spec, Stage, body_function, columns
 
@@ -102,7 +102,7 @@ class Chains:
 
     def _first_down(self, stage: Stage, used: int) -> None:
         def keep(r: Value | int, x: Value, totals: list[Value]) -> None:
-            line = self._temporary(used + r if isinstance(r, int) else r + used)
+            line = self._temporary(r + used)
             for c, total in enumerate(totals):
                 left = through(self.fn, total, self.spec.sums, self.spec.result)
                 self.fn.store(left, line.start + (x + c * self.lanes) * self.spec.sums.bytes)
@@ -270,6 +270,6 @@ class Chains:
     def _add(self, stage: Stage, at: At, j: Value | int, totals: list[Value]) -> list[Value]:
         weight, values = self._weight(stage, j), at(j)
         if stage.mirror:
-            others = at(stage.taps - 1 - j if isinstance(j, int) else stage.taps - 1 - j)
+            others = at(stage.taps - 1 - j)
             values = [a + b if stage.mirror > 0 else a - b for a, b in zip(values, others, strict=True)]
         return [total + value * weight for total, value in zip(totals, values, strict=True)]

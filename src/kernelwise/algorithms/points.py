@@ -14,8 +14,8 @@ import numpy as np
 from ..jit.ir import Function
 from ..jit.types import I64, PTR
 from ..jit.values import Value
-from .casts import cast, put
-from .numbers import load
+from .casts import cast
+from .numbers import load, put
 from .spec import Spec, columns
 
 MOST_WRITTEN = 700  # multiply-adds of a body whose taps are written out

@@ -21,12 +21,13 @@ from ..jit.target import Target
 from ..problem import one_of
 from ..stencils.checks import real
 from . import preparation, thresholds
+from .operators import FIXED
 from .preparation import Picture
 
 BORDERS = ("reflect", "edge", "symmetric", "wrap")
 NORMS = ("l1", "l2")
 APERTURES = (3, 5, 7)
-TAPS = {"sobel": (1, 2), "scharr": (3, 10), "prewitt": (1, 1)}  # (side, middle) of the smoothing; differences 1, 0, -1
+TAPS = {name: tuple(FIXED[name][0][:2]) for name in ("sobel", "scharr", "prewitt")}  # (side, middle) of the smoothing
 LARGER = {
     "central": (stencils.CENTRAL_Y, stencils.CENTRAL_X),
     "farid": (stencils.FARID_Y, stencils.FARID_X),
