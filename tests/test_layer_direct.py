@@ -15,7 +15,7 @@ from kernelwise.algorithms.layer import code, launch
 from kernelwise.algorithms.layer.launch import LayerPlan
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
-from kernelwise.layers.channels import correlate_channels
+from kernelwise.layers.operations import correlate
 from support import assembly as reading
 from support.layered import Layer, any_layer, axis, definition, whole
 
@@ -31,8 +31,16 @@ SHAPES = {  # a layer for each way of cutting it
 
 
 def run(layer: Layer, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, threads: int = 1) -> np.ndarray:
-    return correlate_channels(
-        x, weight, layer.axes, bias, groups=layer.groups, border=layer.border, limits=layer.limits, threads=threads
+    return correlate(
+        x,
+        weight,
+        layer.axes,
+        bias,
+        groups=layer.groups,
+        border=layer.border,
+        limits=layer.limits,
+        threads=threads,
+        lanes="channels",
     )
 
 
@@ -111,7 +119,7 @@ def test_results_go_wherever_they_are_wanted(rng: np.random.Generator) -> None:
     last = np.empty((n, h, w, o), "f4").transpose(0, 3, 1, 2)
     room = np.full((n, o, h, 2 * w), 7, "f4")
     for out in (last, room[..., ::2]):
-        correlate_channels(x, weight, layer.axes, bias, groups=layer.groups, out=out)
+        correlate(x, weight, layer.axes, bias, groups=layer.groups, lanes="channels", out=out)
         assert np.array_equal(out, wanted)
     assert (room[..., 1::2] == 7).all()
 

@@ -19,7 +19,7 @@ from kernelwise.algorithms.layer.winograd_launch import WinogradPlan
 from kernelwise.jit import pool
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
-from kernelwise.layers.channels import correlate_channels
+from kernelwise.layers.operations import correlate
 from support import assembly as reading
 from support.layered import BOUND, Layer, any_layer, axis, check, definition, strides5, whole
 
@@ -197,13 +197,11 @@ def test_the_choice_looks_at_shapes_alone(rng: np.random.Generator) -> None:
     """For any batch the same algorithm, hence the same bits; and exact ones are those of the direct algorithm."""
     layer = Layer(4, 1, 48, 48, (three(20), three(20)))
     x, weight, bias = normal(layer, rng)
-    y = correlate_channels(x, weight, layer.axes, bias, precision="fast")
+    y = correlate(x, weight, layer.axes, bias, precision="fast")
     assert np.array_equal(y, run(layer, x, weight, bias))
     for n in range(4):
-        assert np.array_equal(
-            correlate_channels(x[n : n + 1], weight, layer.axes, bias, precision="fast"), y[n : n + 1]
-        )
-    exact = correlate_channels(x, weight, layer.axes, bias)
+        assert np.array_equal(correlate(x[n : n + 1], weight, layer.axes, bias, precision="fast"), y[n : n + 1])
+    exact = correlate(x, weight, layer.axes, bias)
     wanted = definition(layer, x, weight, bias)
     assert np.abs(exact - wanted).max() < 1e-6 * np.abs(wanted).max() and not np.array_equal(exact, y)
 

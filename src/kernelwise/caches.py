@@ -33,8 +33,9 @@ def clear_cache(disk: bool = False) -> None:
     for name in ("matching", "chains"):
         if routines := sys.modules.get(f"kernelwise.edges.{name}"):
             routines.forget()
-    if small_layers := sys.modules.get("kernelwise.torch.prepared"):
-        small_layers.forget()
+    for name in ("layers.prepared", "torch.prepared"):
+        if prepared := sys.modules.get(f"kernelwise.{name}"):
+            prepared.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):
         stencils.clear_cache()
     if disk:

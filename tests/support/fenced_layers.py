@@ -19,7 +19,7 @@ import numpy as np
 from kernelwise.algorithms.layer import slopes_launch
 from kernelwise.algorithms.layer.launch import problem3
 from kernelwise.jit.target import available
-from kernelwise.layers import pixels
+from kernelwise.layers import operations, prepared
 from kernelwise.layers.window import window
 
 from . import layer_cases
@@ -102,8 +102,10 @@ def try_out(number: int, which: str, at_end: bool) -> int:
         assert np.array_equal(found.reshape(w.shape), layer_cases.gradients(layer, x, w, dy)[1])
         return stand_in.units
     out = fenced("result", np.zeros((layer.images, layer.outputs, *(a.out for a in axes)), dtype), more, at_end, False)
-    pixels.pool = stand_in  # type: ignore[assignment]
-    pixels.correlate_pixels(image.array, w, axes, groups=layer.groups, border=layer.border, out=out.array, threads=1)
+    prepared.pool = stand_in  # type: ignore[assignment]
+    operations.correlate(
+        image.array, w, axes, groups=layer.groups, border=layer.border, lanes="pixels", out=out.array, threads=1
+    )
     assert out.untouched(), "bytes beside the result were written to"
     assert which == "fault" or np.array_equal(out.array, layer_cases.forward(layer, x, w))
     return stand_in.units

@@ -19,8 +19,8 @@ import numpy as np
 
 from ..borders import source_index
 from ..problem import Axis
-from .channels import UNLIMITED
 from .operations import correlate
+from .prepared import UNLIMITED
 
 Range = tuple[int, int]
 

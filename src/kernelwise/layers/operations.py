@@ -7,11 +7,7 @@ import math
 import numpy as np
 
 from ..problem import Axis
-from .channels import UNLIMITED, correlate_channels
-from .pixels import correlate_pixels
-
-LANES = 64  # bytes of a vector: of the widest, so that the choice is the same on every machine
-PIXELS_WORTH = 0.8  # of a full vector of pixels, compared with one of channels
+from .prepared import UNLIMITED, PreparedLayer
 
 
 def correlate(
@@ -24,31 +20,26 @@ def correlate(
     border: str = "constant",
     limits: tuple[float, float] = UNLIMITED,
     precision: str = "exact",
+    lanes: str | None = None,
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
     """y[n, o] = x[n] correlated with weight[o] over the channels of its group and axes, plus bias[o], kept in limits.
 
     x: (n, groups * c, ...), weight: (groups * o, c, ...), bias: (groups * o,) or None, all of one dtype; ``axes``: the
-    geometry; ``out``: where the result goes, (n, groups * o, ...). Outputs or pixels go side by side in the lanes,
-    whichever fill them better. ``precision``: see `channels.correlate_channels`.
+    geometry; ``out``: where the result goes, (n, groups * o, ...), aligned. The rest: see `prepared.PreparedLayer`.
     """
-    if pixels_fill_lanes(len(weight) // groups, axes[-1].out, weight.itemsize):
-        return correlate_pixels(
-            x, weight, axes, bias, groups=groups, border=border, limits=limits, out=out, threads=threads
-        )
-    return correlate_channels(
-        x, weight, axes, bias, groups=groups, border=border, limits=limits, precision=precision, out=out,
-        threads=threads,
-    )  # fmt: skip
-
-
-def pixels_fill_lanes(outputs: int, columns: int, size: int) -> bool:
-    """Whether a row of pixels fills vectors better than the output channels of a group."""
-    lanes = LANES // size
-    channels = outputs / (-(-outputs // lanes) * lanes)
-    pixels = columns / max(1, -(-columns // lanes) * lanes)
-    return PIXELS_WORTH * pixels > channels
+    if out is None:
+        out = np.empty((len(x), len(weight), *(axis.out for axis in axes)), weight.dtype)
+    if 0 in out.shape:
+        return out
+    if not (x.flags.aligned and x.dtype.isnative):
+        x = np.require(x, x.dtype.newbyteorder("="), "A")
+    layer = PreparedLayer(
+        weight, bias, groups=groups, border=border, limits=limits, precision=precision, once=False, lanes=lanes
+    )
+    layer.run(x, out, axes, threads)
+    return out
 
 
 def bias_gradient(dy: np.ndarray) -> np.ndarray:
