@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import kernelwise
-from kernelwise.algorithms import lag_sums as sums
-from kernelwise.algorithms.lag_sums import choose_block, lag_sums
+from kernelwise.algorithms import direct_lags as direct
+from kernelwise.algorithms.direct_lags import choose_block
+from kernelwise.algorithms.lag_sums import lag_sums
 from kernelwise.algorithms.lags import CHAIN, Block, LagSpec, emit
 from kernelwise.algorithms.numbers import Number
 from kernelwise.jit.compile import assembly
@@ -153,7 +154,7 @@ def test_work_of_some_size_is_cut_into_several_units() -> None:
     native = np.dtype("f4")
     for shape, channels, taps in SHARED_OUT:
         other = (shape[0], channels, shape[2] + taps[0] - 1, shape[3] + taps[1] - 1)
-        _, cut = sums._planned(shape, other, (native, native, native), taps, named("host"))
+        _, cut = direct._planned(shape, other, (native, native, native), taps, named("host"))
         assert cut.units > 1, shape
 
 
@@ -178,9 +179,9 @@ def test_float64_sums_agree_with_the_definition(rng: np.random.Generator) -> Non
 def test_clearing_the_cache_forgets_plans_and_code_and_changes_no_result(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 3, 9, 21)), rng.normal(size=(2, 2, 10, 23))
     before = lag_sums(a, b, (2, 3))
-    assert sums._planned.cache_info().currsize and sums._code.cache_info().currsize
+    assert direct._planned.cache_info().currsize and direct._code.cache_info().currsize
     kernelwise.clear_cache()
-    assert not sums._planned.cache_info().currsize and not sums._code.cache_info().currsize
+    assert not direct._planned.cache_info().currsize and not direct._code.cache_info().currsize
     assert np.array_equal(lag_sums(a, b, (2, 3)), before)
 
 

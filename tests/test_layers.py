@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kernelwise as kw
-from kernelwise.algorithms import lag_sums as lag_sums_module
+from kernelwise.algorithms import direct_lags
 from kernelwise.algorithms import routine
 from kernelwise.errors import ArgumentError, ArgumentTypeError, KernelwiseError
 from kernelwise.jit import target
@@ -259,7 +259,7 @@ def test_steps_of_training_need_no_new_code(monkeypatch: pytest.MonkeyPatch, rng
         raise AssertionError("code was generated")
 
     monkeypatch.setattr(routine, "build", refuse)
-    monkeypatch.setattr(lag_sums_module, "build", refuse)
+    monkeypatch.setattr(direct_lags, "build", refuse)
     for _ in range(5):
         layer.weight -= 0.01 * layer.gradients(x, layer(x)).weight
     layer(rng.normal(size=(2, 2, 12, 13)))

@@ -33,8 +33,8 @@ from ..jit.ir import Function, Module
 from ..jit.target import Target
 from ..jit.types import F64, I64, PTR, VOID
 from ..jit.values import Record, Value
-from .numbers import Number, load
-from .spec import columns
+from .filling import copy_row, read_centre
+from .numbers import Number
 from .vectors import fold
 
 CHAIN = 64  # products added up in one lane, and vectors of one channel of a in a tile
@@ -51,6 +51,8 @@ FIELDS = (
     *("parts", "a_groups", "a_group", "b_groups", "b_group"),
     # the sums: [part, channel of b, block of a's channels, block of rows, block of columns][channel, row, column]
     *("sums", "a_blocks", "row_blocks", "column_blocks"),
+    # float64: what is taken from every number of a, of b
+    *("a_centre", "b_centre"),
     # a vector that is 1 in the lanes that a row's last vector fills; a place in scratch memory
     *("inside", "at_b"),
 )
@@ -276,6 +278,7 @@ def _emit_fill(module: Module, name: str, stored: Number, spec: LagSpec, pitch: 
     fn = module.function(name, arguments, internal=True)
     args, image, tile, y, x, rows, columns = fn.args
     field, which = Record(fn, args, FIELDS), name[-1]
+    centre = read_centre(fn, field.at(f"{which}_centre"), spec.sums)
     row_bytes, column_bytes = field.integer(f"{which}_row"), field.integer(f"{which}_column")
     begin = (fn.index(0) - x).maximum(0)
     end = (field.integer(f"{which}_columns") - x).minimum(columns)
@@ -288,13 +291,5 @@ def _emit_fill(module: Module, name: str, stored: Number, spec: LagSpec, pitch: 
                 fn.store(fn.constant(spec.sums.type.of(spec.lanes), 0), line + at + part)
         with fn.when(inside):
             source = image + row * row_bytes + (x + begin) * column_bytes
-            _copy(fn, stored, spec, source, column_bytes, line + begin * spec.sums.bytes, end - begin)
-
-
-def _copy(fn: Function, stored: Number, spec: LagSpec, source: Value, step: Value, place: Value, n: Value) -> None:
-    """n elements that lie ``step`` bytes apart; where they are neighbours, in vectors, the last one moved back."""
-    in_vectors = fn.select(step.equals(stored.bytes) & (n >= spec.lanes), n, 0)
-    with columns(fn, in_vectors, spec.lanes) as k:
-        fn.store(load(fn, source + k * stored.bytes, spec.lanes, stored, spec.sums), place + k * spec.sums.bytes)
-    with fn.loop(in_vectors, n) as k:
-        fn.store(load(fn, source + k * step, 1, stored, spec.sums), place + k * spec.sums.bytes)
+            place = line + begin * spec.sums.bytes
+            copy_row(fn, stored, spec.sums, spec.lanes, source, column_bytes, place, end - begin, centre)
