@@ -142,7 +142,7 @@ def prepare(
         code = winograd.code(cut.spec, plan.target)
         return Ready(code.address("layer"), cut.args.copy(), cut.scratch, cut.units, (code, cut.keep))
     made = direct.launch(plan, images, image_strides, result_strides, limits, threads)
-    code = direct.code(made.spec, plan.target)
+    code = direct.code(plan.spec, plan.target)
     return Ready(code.address("layer"), made.args.copy(), made.scratch, made.units, (code, made.keep))
 
 
