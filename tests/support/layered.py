@@ -11,7 +11,7 @@ import faulthandler
 import itertools
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -45,6 +45,7 @@ class Layer:
     dtype: str = "f4"
     channels_last: bool = False
     limits: tuple[float, float] = NO_LIMITS
+    residual: bool = False  # an array like the result is added, before limits are kept
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -159,9 +160,10 @@ def fenced(layer: Layer, plan: LayerPlan | WinogradPlan, rng: np.random.Generato
         shape = (shape[0], *shape[2:], shape[1])
     out = Padded(room("result"), shape, dtype, len(shape) - 2, 0, at_end)
     y = np.moveaxis(out.array, -1, 1) if layer.channels_last else out.array
+    wanted = definition(layer, x, weight, bias)
     packed, shift = choice.pack(plan, given.array, 1), pack_bias(plan, bias)
     ready = choice.prepare(
-        plan, layer.images, strides5(image.array), strides5(y), layer.limits, int(rng.integers(1, 5))
+        plan, layer.images, strides5(image.array), strides5(y), layer.limits, int(rng.integers(1, 5)), layer.residual
     )
     pointers = [image.array.ctypes.data, y.ctypes.data]
     for role, array in (("weights", packed), ("bias", shift)):
@@ -170,8 +172,14 @@ def fenced(layer: Layer, plan: LayerPlan | WinogradPlan, rng: np.random.Generato
         place[...] = array.reshape(-1).view(np.uint8)
         block.seal()
         pointers.append(place.ctypes.data)
+    if layer.residual:
+        added = Padded(room("residual"), shape, dtype, len(shape) - 2, 0, at_end)
+        added.array[...] = rng.integers(-4, 5, shape)
+        added.room.seal()
+        wanted += np.moveaxis(added.array, -1, 1) if layer.channels_last else added.array
+        pointers.append(added.array.ctypes.data)
     args = ready.args
-    args[:4] = pointers
+    args[: len(pointers)] = pointers
     for i, array in enumerate(ready.keep[1]):
         block = room(f"kept {i}")
         place = block.place(array.nbytes, at_end)
@@ -189,7 +197,7 @@ def fenced(layer: Layer, plan: LayerPlan | WinogradPlan, rng: np.random.Generato
         routine(placed.ctypes.data, scratch.ctypes.data, unit)
     assert out.untouched(), "bytes beside the result were written to"
     assert room("scratch").untouched(scratch), "bytes beside the scratch memory were written to"
-    check(layer, y, definition(layer, x, weight, bias), plan)
+    check(layer, y, wanted, plan)
     return y
 
 
@@ -207,6 +215,7 @@ def main(algorithm: str, turns: int) -> None:
     rng = np.random.default_rng(11)
     for turn in range(turns):
         layer, target = any_layer(rng, algorithm == "winograd"), str(rng.choice(available()))
+        layer = replace(layer, residual=turn % 3 == 0)
         print(f"{turn} {target} {layer}", flush=True)
         for at_end in (True, False):
             fenced(layer, layer.plan(target, algorithm), np.random.default_rng(turn), at_end)

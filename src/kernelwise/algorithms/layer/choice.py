@@ -48,7 +48,7 @@ class Ready(NamedTuple):
     """What the pool needs to run a layer; images, result, weights and bias still empty."""
 
     address: int
-    args: np.ndarray  # image, result, weights, bias first
+    args: np.ndarray  # image, result, weights, bias and, if it was asked for, residual first
     scratch: int
     units: int
     keep: tuple
@@ -124,6 +124,11 @@ def pack_bias(plan: Plan, bias: np.ndarray | None) -> np.ndarray:
     return direct.pack_bias(plan, bias)
 
 
+def adds_residual(plan: Plan) -> bool:
+    """Whether the plan's routine can add an array like the result, before limits are kept."""
+    return not isinstance(plan, AcrossPlan)
+
+
 def prepare(
     plan: Plan,
     images: int,
@@ -131,16 +136,20 @@ def prepare(
     result_strides: Strides,
     limits: tuple[float, float],
     threads: int,
+    residual: bool = False,
 ) -> Ready:
-    """``limits``: results stay between them."""
+    """``limits``: results stay between them. ``residual``: an array with the strides of the result
+    is added before limits are kept, sharing no memory with it; only where `adds_residual` says so."""
+    assert adds_residual(plan) or not residual
     if isinstance(plan, AcrossPlan):
         found = across.launch(plan, images, image_strides, result_strides, limits)
         pixels = across.code(plan.spec, plan.target)
         return Ready(pixels.address("layer"), found.args.copy(), found.scratch, found.units, (pixels, found.keep))
     if isinstance(plan, WinogradPlan):
-        cut = winograd.launch(plan, images, image_strides, result_strides, limits, threads)
+        cut = winograd.launch(plan, images, image_strides, result_strides, limits, threads, residual)
         code = winograd.code(cut.spec, plan.target)
         return Ready(code.address("layer"), cut.args.copy(), cut.scratch, cut.units, (code, cut.keep))
+    plan = direct.adding(plan) if residual else plan
     made = direct.launch(plan, images, image_strides, result_strides, limits, threads)
     code = direct.code(plan.spec, plan.target)
     return Ready(code.address("layer"), made.args.copy(), made.scratch, made.units, (code, made.keep))

@@ -13,13 +13,12 @@ from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
-from ..vectors import transpose
-from . import panel
+from . import panel, results
 from .spec import LayerSpec, block_channels
 
 FIELDS = (
     # the arrays
-    *("image", "result", "weights", "bias"),
+    *("image", "result", "weights", "bias", "residual"),
     # units: (((image * groups + group) * planes + plane) * bands + band) * parts + part
     *("groups", "planes", "bands", "parts", "band_rows", "rows_out", "columns_out", "part_blocks", "blocks"),
     *("image_batch", "image_group", "image_channel", "image_plane", "image_row", "image_column"),
@@ -59,7 +58,7 @@ def emit(target: Target, spec: LayerSpec) -> Module:
     module = Module(target)
     writer = Writer(module, spec)
     _emit_sums(writer)
-    _emit_finish(writer)
+    results.emit(writer)
     panel.emit(writer)
     _emit_unit(writer)
     return module
@@ -128,89 +127,6 @@ def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) 
             total[k] = fn.select(weight.differs(0), added, total[k]) if w.spec.masked else added
 
 
-# ---------------------------------------------------------------- a block's results
-
-
-def _emit_finish(w: Writer) -> None:
-    """Bias, activation, and the way into the result: ``valid`` of the block's channels are its own."""
-    args = [("args", PTR), ("sums", PTR), ("bias", PTR), ("out", PTR), ("valid", I64), ("spare", PTR)]
-    fn = w.module.function("finish", args, internal=True)
-    arguments, sums, bias, out, valid, spare = fn.args
-    a = w.record(fn, arguments)
-    floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) for name in ("floor", "ceiling"))
-    pixels = len(w.spec.pixels)
-    channel, column = a.integer("result_channel"), a.integer("result_column")
-    for v in range(w.spec.vectors):
-        shift = fn.load(w.vector, bias + v * w.vector.bytes)
-        values = []
-        for q in range(pixels):
-            at = (q * w.spec.vectors + v) * w.vector.bytes
-            value = fn.load(w.vector, sums + at, align=w.vector.bytes) + shift
-            value = fn.select(value < floor, floor, value)
-            values.append(fn.select(value > ceiling, ceiling, value))
-        rest = valid - v * w.lanes
-        if w.spec.channels_last:
-            _store_pixels(w, fn, values, out + v * w.vector.bytes, column, rest)
-        else:
-            here, dense = out + channel * (v * w.lanes), column.equals(w.size)
-            with fn.when(dense):
-                _store_channels(w, fn, values, here, channel, rest, spare)
-            with fn.when(dense.equals(0)):
-                _store_apart(w, fn, values, here, channel, column, rest)
-
-
-def _store_pixels(w: Writer, fn: Function, values: list[Value], out: Value, column: Value, rest: Value) -> None:
-    """Channels side by side: a vector a pixel, or as much of it as there is."""
-    with fn.when(rest >= w.lanes):
-        for q, value in enumerate(values):
-            fn.store(value, out + column * q)
-    slot = fn.stack(w.vector.bytes)
-    with fn.when((rest > 0) & (rest < w.lanes)):
-        for q, value in enumerate(values):
-            fn.store(value, slot)
-            with fn.loop(0, rest) as k:
-                fn.store(fn.load(w.scalar, slot + k * w.size), out + column * q + k * w.size)
-
-
-def _store_apart(
-    w: Writer, fn: Function, values: list[Value], out: Value, channel: Value, column: Value, rest: Value
-) -> None:
-    """Neither pixels nor channels side by side: one by one."""
-    slot = fn.stack(w.vector.bytes)
-    for q, value in enumerate(values):
-        fn.store(value, slot)
-        with fn.loop(0, rest.minimum(w.lanes)) as k:
-            fn.store(fn.load(w.scalar, slot + k * w.size), out + channel * k + column * q)
-
-
-def _store_channels(
-    w: Writer, fn: Function, values: list[Value], out: Value, channel: Value, rest: Value, spare: Value
-) -> None:
-    """Pixels side by side: squares are turned; channels that do not exist go to a spare place."""
-    for first in range(0, len(values), w.lanes):
-        part = values[first : first + w.lanes]
-        square = part + [part[-1]] * (w.lanes - len(part))
-        for k, row in enumerate(transpose(fn, square)):
-            place = out + channel * k + first * w.size
-            _store_part(w, fn, row, fn.select(rest > k, place, spare), len(part))
-
-
-def _store_part(w: Writer, fn: Function, value: Value, place: Value, count: int) -> None:
-    """The first numbers of a vector, in as few stores as powers of two allow; pieces may overlap."""
-    if count == w.lanes:
-        fn.store(value, place)
-        return
-    piece = 1 << (count.bit_length() - 1)
-    for at in {0, count - piece}:
-        fn.store(
-            fn.shuffle(value, value, range(at, at + piece)) if piece > 1 else _lane(fn, value, at), place + at * w.size
-        )
-
-
-def _lane(fn: Function, value: Value, lane: int) -> Value:
-    return fn.emit(value.type.scalar, f"extractelement {value.typed}, i64 {lane}")
-
-
 # ---------------------------------------------------------------- units
 
 
@@ -225,8 +141,7 @@ def _emit_unit(w: Writer) -> None:
     first = band * a.integer("band_rows")
     stop = (first + a.integer("band_rows")).minimum(a.integer("rows_out"))
     image = a.address("image") + batch * a.integer("image_batch") + group * a.integer("image_group")
-    result = a.address("result") + batch * a.integer("result_batch") + group * a.integer("result_group")
-    result = result + plane * a.integer("result_plane")
+    result = batch * a.integer("result_batch") + group * a.integer("result_group") + plane * a.integer("result_plane")
     row = first * a.integer("row_step")
     copied = a.integer("panel").differs(0)
     copy = scratch + a.integer("at_panel")
@@ -265,7 +180,7 @@ def _block(
     sums, spare = scratch + a.integer("at_sums"), scratch + a.integer("at_spare")
     chunk, channels = a.integer("chunk"), a.integer("channels")
     each = a.integer("tap_rows") * (w.spec.taps * w.tap_bytes)
-    _announce(w, fn, a, out)
+    _announce(w, fn, a, a.address("result") + out)
     with fn.loop(0, channels, chunk) as c:
         count = chunk.minimum(channels - c)
         fn.call("sums", VOID, [args, x + c * a.integer("panel_channel"), weights + c * each, c, count, sums])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,8 @@ from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
-from ..memory import aligned
+from ..memory import ALIGN, aligned
+from ..memory import up as up
 from ..numbers import Number
 from . import weights
 from .code import FIELDS, emit
@@ -25,7 +25,6 @@ from .weights import WeightsSpec
 if TYPE_CHECKING:
     from .winograd_launch import WinogradPlan
 
-ALIGN = 64
 CHAIN = 256  # products that are added up in one go
 PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
 LEAST_UNITS = 8
@@ -70,6 +69,12 @@ class LayerPlan(NamedTuple):
     def block(self) -> int:
         """Output channels of a block."""
         return block_channels(self.spec, self.target)
+
+
+def adding(plan: LayerPlan) -> LayerPlan:
+    """The same plan, where an array with the strides of the result is added before limits are kept. The two share no
+    memory: some results are made twice."""
+    return plan._replace(spec=replace(plan.spec, residual=True))
 
 
 def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
@@ -153,10 +158,6 @@ def odd(size: int) -> int:
     return (-(-size // ALIGN) | 1) * ALIGN
 
 
-def up(value: int, step: int) -> int:
-    return -(-value // step) * step
-
-
 def pack(plan: LayerPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:
     """(groups * outputs, channels, ...), of any strides -> [group][block][channel][tap][output in the block]."""
     problem = plan.problem
@@ -177,7 +178,7 @@ def pack_bias(plan: LayerPlan | WinogradPlan, bias: np.ndarray | None) -> np.nda
 
 
 class LayerLaunch(NamedTuple):
-    """What it takes to start a layer; images, result, weights and bias still empty."""
+    """What it takes to start a layer; images, result, weights, bias and residual still empty."""
 
     args: np.ndarray
     scratch: int
@@ -274,14 +275,13 @@ def _columns(plan: LayerPlan, sheet: Sheet) -> None:
 
 def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
     spec, target = plan.spec, plan.target
-    sizes = {
-        "at_sums": len(spec.pixels) * spec.vectors * target.vector_bytes,
-        "at_spare": len(spec.pixels) * ALIGN,
-        "at_panel": plan.problem.channels * plan.panel_channel + target.vector_bytes if plan.panel else 0,
-    }
-    ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
-    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
-    return ends[-1] + ALIGN
+    return sheet.lay_out(
+        {
+            "at_sums": len(spec.pixels) * spec.vectors * target.vector_bytes,
+            "at_spare": ALIGN,
+            "at_panel": plan.problem.channels * plan.panel_channel + target.vector_bytes if plan.panel else 0,
+        }
+    )
 
 
 @lru_cache(maxsize=512)

@@ -20,6 +20,7 @@ class LayerSpec:
     point: bool = False  # there is one tap in all
     channels_last: bool = False  # results have their channels side by side
     masked: bool = False  # some weights are zero: what lies under them does not touch the sums
+    residual: bool = False  # an array like the result is added to it
     algorithm: str = "layer"
 
 

@@ -36,6 +36,7 @@ class WinogradSpec:
     pixels: tuple[int, ...]  # tiles of a block of products: element offsets of their inputs
     vectors: int  # of output channels in a block
     channels_last: bool = False  # results have their channels side by side
+    residual: bool = False  # an array like the result is added to it
     algorithm: str = "winograd"
 
 

@@ -25,7 +25,7 @@ UNROLL = 4  # channels in a turn of the inner loop
 
 FIELDS = (
     # the arrays
-    *("image", "result", "weights", "bias"),
+    *("image", "result", "weights", "bias", "residual"),
     # units: ((((together * groups + group) * planes + plane) * bands + band) * segments + segment) * parts + part
     *("images", "together", "groups", "planes", "bands", "segments", "parts"),
     *("band_tiles", "tile_rows", "segment_tiles", "tile_columns", "rows_out", "columns_out"),
@@ -137,7 +137,7 @@ def _emit_unit(w: Writer) -> None:
     column = segment * a.integer("segment_tiles")
     columns = (a.integer("tile_columns") - column).minimum(a.integer("segment_tiles"))
     image = a.address("image") + first_image * a.integer("image_batch") + group * a.integer("image_group")
-    result = a.address("result") + first_image * a.integer("result_batch") + group * a.integer("result_group")
+    result = first_image * a.integer("result_batch") + group * a.integer("result_group")
     result = result + plane * a.integer("result_plane")
     each = rows * columns
     with fn.loop(0, images) as n:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,8 +12,9 @@ from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
+from ..memory import ALIGN, up
 from . import weights
-from .launch import ALIGN, LayerProblem, bits, odd, up
+from .launch import LayerProblem, bits, odd
 from .spec import most_pixels
 from .winograd import INPUTS, OUTPUTS, POSITIONS, TAPS, WinogradSpec
 from .winograd_code import FIELDS, UNROLL, emit
@@ -47,7 +47,7 @@ class WinogradPlan(NamedTuple):
 
 
 class WinogradLaunch(NamedTuple):
-    """What it takes to start a layer; images, result, weights and bias still empty."""
+    """What it takes to start a layer; images, result, weights, bias and residual still empty."""
 
     spec: WinogradSpec
     args: np.ndarray
@@ -125,9 +125,11 @@ def launch(
     result_strides: tuple[int, ...],
     limits: tuple[float, float],
     threads: int,
+    residual: bool = False,
 ) -> WinogradLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. How many images are
-    taken together, and in how many parts the outputs, changes no result."""
+    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. ``residual``: an
+    array with the strides of the result is added before; the two share no memory, as some results are made twice. How
+    many images are taken together, and in how many parts the outputs, changes no result."""
     problem = plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
@@ -152,16 +154,16 @@ def launch(
     _channels(plan, image_strides, sheet)
     _rows(plan, image_strides, sheet)
     _columns(plan, sheet)
-    spec = _spec(plan, together * plan.band * plan.segment)
+    spec = _spec(plan, together * plan.band * plan.segment, residual)
     scratch = _scratch(plan, len(spec.pixels), together, sheet)
     return WinogradLaunch(spec, sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def _spec(plan: WinogradPlan, tiles: int) -> WinogradSpec:
+def _spec(plan: WinogradPlan, tiles: int, residual: bool) -> WinogradSpec:
     """Blocks of tiles of a size that leaves little over in the last one; each block costs some more than its tiles."""
     pixels = min(range(1, most_pixels(plan.target) + 1), key=lambda p: (-(-tiles // p) * (p + BLOCK_TILES), -p))
     offsets = tuple(q * _lanes(plan) for q in range(pixels))
-    return WinogradSpec(plan.problem.number, offsets, plan.vectors, plan.channels_last)
+    return WinogradSpec(plan.problem.number, offsets, plan.vectors, plan.channels_last, residual)
 
 
 def _parts(plan: WinogradPlan, units: int, threads: int) -> tuple[int, int]:
@@ -263,9 +265,7 @@ def _scratch(plan: WinogradPlan, pixels: int, together: int, sheet: Sheet) -> in
         "at_tiles": POSITIONS * tiles,
         "at_products": POSITIONS * products,
     }
-    ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
-    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
-    return ends[-1] + ALIGN
+    return sheet.lay_out(sizes)
 
 
 @lru_cache(maxsize=512)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...jit.ir import Function
 from ...jit.types import I64, PTR, VOID
-from ...jit.values import Record, Value
 from ..vectors import transpose
+from .results import Arrays, both_limits, limited
 from .winograd import INPUTS, OUTPUTS, of_results, times
 
 if TYPE_CHECKING:
@@ -15,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def emit(w: Writer) -> None:
-    """``leave``: results of one block of outputs, in a band and segment of an image."""
+    """``leave``: results of one block of outputs, in a band and segment of the image ``at`` bytes into the result."""
     _emit_back(w)
     _emit_store(w)
     names = ["group", "block", "row", "rows", "column", "columns"]
-    fn, a, args = w.function("leave", [("result", PTR), *((name, I64) for name in names), ("products", PTR)])
-    args_, scratch, result, group, block, row, rows, column, columns, products = args
+    fn, a, args = w.function("leave", [("at", I64), *((name, I64) for name in names), ("products", PTR)])
+    args_, scratch, start, group, block, row, rows, column, columns, products = args
     wide = (a.integer("columns_out") - column * OUTPUTS).minimum(columns * OUTPUTS)
     channel = a.integer("result_channel")
     bias = a.address("bias") + (group * a.integer("blocks") + block) * w.block_bytes
     with fn.loop(0, rows) as r:
         y = (row + r) * OUTPUTS
         high = (a.integer("rows_out") - y).minimum(OUTPUTS)
-        out = result + y * a.integer("result_row") + column * OUTPUTS * a.integer("result_column")
+        out = start + y * a.integer("result_row") + column * OUTPUTS * a.integer("result_column")
         for v in range(w.spec.vectors):
             source = products + r * columns * w.block_bytes + v * w.vector.bytes
             fn.call("back", VOID, [args_, scratch, source, columns, wide, bias + v * w.vector.bytes])
@@ -46,7 +45,7 @@ def _emit_back(w: Writer) -> None:
     fn, a, (_, scratch, products, columns, wide, bias) = w.function("back", args)
     matrix, vector, step = of_results(), w.vector, a.integer("product_position")
     shift = fn.load(vector, bias)
-    floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) for name in ("floor", "ceiling"))
+    limits = both_limits(w, fn, a)
     down = fn.stack(OUTPUTS * INPUTS * vector.bytes)
     rows = scratch + a.integer("at_rows")
     with fn.loop(0, columns) as done:
@@ -64,19 +63,26 @@ def _emit_back(w: Writer) -> None:
             for k, value in enumerate(values):
                 value = value + shift
                 place = target + i * wide * vector.bytes + k * vector.bytes
-                value = fn.select(value < floor, floor, value)
-                fn.store(fn.select(value > ceiling, ceiling, value), place)
+                fn.store(value if w.spec.residual else limited(fn, value, *limits), place)
 
 
 def _emit_store(w: Writer) -> None:
     """``store``: rows of pixels into the result; ``valid`` of the vector's outputs are its own."""
-    args = [("out", PTR), ("high", I64), ("wide", I64), ("valid", I64)]
-    fn, a, (_, scratch, out, high, wide, valid) = w.function("store", args)
+    args = [("at", I64), ("high", I64), ("wide", I64), ("valid", I64)]
+    fn, a, (_, scratch, at, high, wide, valid) = w.function("store", args)
+    out = Arrays(fn, a.address("result") + at)
+    if w.spec.residual:
+        out = Arrays(fn, out.result, a.address("residual") + at, both_limits(w, fn, a))
     rows, column = scratch + a.integer("at_rows"), a.integer("result_column")
     if w.spec.channels_last:
+        slot = fn.stack(w.vector.bytes)
         with fn.loop(0, high) as r, fn.loop(0, wide) as x:
             value = fn.load(w.vector, rows + (r * wide + x) * w.vector.bytes)
-            _pixel(w, fn, a, value, out + r * a.integer("result_row") + x * column, valid)
+            place = out.moved(r * a.integer("result_row") + x * column)
+            with fn.when(valid >= w.lanes):
+                place.put(value)
+            with fn.when(valid < w.lanes):
+                place.put_some(slot, value, valid, w.size)
         return
     # where rows of the result follow each other without a gap, they are one long row
     dense = (wide * column).equals(a.integer("result_row")) & column.equals(w.size)
@@ -85,24 +91,14 @@ def _emit_store(w: Writer) -> None:
     spare = scratch + a.integer("at_spare")
     channel = a.integer("result_channel")
     with fn.loop(0, fn.select(dense, fn.index(1), high)) as r:
-        source, line = rows + r * wide * w.vector.bytes, out + r * a.integer("result_row")
+        source, line = rows + r * wide * w.vector.bytes, out.moved(r * a.integer("result_row"))
         with fn.when(fast), fn.loop(0, length, w.lanes) as i:
-            at = i.minimum(length - w.lanes)
-            here = source + at * w.vector.bytes
+            first = i.minimum(length - w.lanes)
+            here = source + first * w.vector.bytes
             turned = transpose(fn, [fn.load(w.vector, here + k * w.vector.bytes) for k in range(w.lanes)])
-            place = line + at * w.size
+            place = line.moved(first * w.size)
             for k, value in enumerate(turned):
-                fn.store(value, fn.select(valid > k, place + channel * k, spare))
+                place.moved(channel * k).where(valid > k, spare).put(value)
         with fn.when(fast.equals(0)), fn.loop(0, length) as i, fn.loop(0, valid.minimum(w.lanes)) as n:
             one = fn.load(w.scalar, source + i * w.vector.bytes + n * w.size)
-            fn.store(one, line + i * column + n * channel)
-
-
-def _pixel(w: Writer, fn: Function, a: Record, value: Value, place: Value, valid: Value) -> None:
-    with fn.when(valid >= w.lanes):
-        fn.store(value, place)
-    slot = fn.stack(w.vector.bytes)
-    with fn.when(valid < w.lanes):
-        fn.store(value, slot)
-        with fn.loop(0, valid) as k:
-            fn.store(fn.load(w.scalar, slot + k * w.size), place + k * w.size)
+            line.moved(i * column + n * channel).put(one)
