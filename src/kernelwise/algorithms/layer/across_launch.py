@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,15 +11,19 @@ from ...borders import source_index
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ..launch import Sheet
-from ..memory import aligned
-from .across import FIELDS, AcrossSpec, choose_block, emit
-from .launch import ALIGN, CHAIN, LEAST_UNITS, LayerLaunch, LayerProblem, bits, odd, up
+from ..memory import ALIGN, aligned, up
+from .across import emit
+from .across_spec import FIELDS, AcrossSpec
+from .launch import CHAIN, LEAST_UNITS, LayerProblem, bits, odd
+from .sums import choose_block
 
 PANEL_BYTES = 128 << 10  # of a unit's input: it stays in the second-level cache
 PLANE_BYTES = 32 << 10  # of one channel alone: in the first
 PANEL_COLUMNS = 1024  # outputs of a row in a unit, about
 TALLEST = 8  # tap rows unrolled
 UNIT_WORK = 1 << 19  # multiply-adds below which a unit is not worth being shared out
+MOST_OUTPUTS = 8  # of a block of sums: channels
+WIDEST = 4  # vectors
 FEW_LINES = 16  # cache lines of a row up to which each width has code of its own
 
 
@@ -36,6 +39,15 @@ class AcrossPlan(NamedTuple):
     together: int  # groups in a unit
 
 
+class AcrossLaunch(NamedTuple):
+    """What it takes to start such a layer; images, result, weights and bias still empty."""
+
+    args: np.ndarray
+    scratch: int
+    units: int
+    keep: tuple
+
+
 @lru_cache(maxsize=1024)
 def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     """The block, the panel and the band."""
@@ -46,7 +58,8 @@ def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     chunks = -(-rows.taps // tall)
     masked = problem.masked or chunks * tall > rows.taps
     taps, steps, out = (tall, columns.taps), (rows.stride, rows.dilation), (rows.out, columns.out)
-    outputs, down, across = choose_block(target, number, problem.outputs, taps, steps, out, masked)
+    most = tuple(range(1, min(problem.outputs, MOST_OUTPUTS) + 1))
+    outputs, down, across = choose_block(target, problem.outputs, most, taps, steps, out, masked, lanes, WIDEST)
     step = across * lanes
     width = columns.out if columns.out < step else 0
     panels = max(1, round(columns.out / max(step, PANEL_COLUMNS // step * step)))
@@ -55,8 +68,9 @@ def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     phase_bytes = _pitch((positions + lanes) * number.bytes)
     products = problem.channels * planes.taps * rows.taps * columns.taps
     spec = AcrossSpec(
-        number, outputs, down, across, tall, columns.taps, rows.stride, rows.dilation, columns.stride, phase_bytes,
-        width, masked, products > CHAIN,
+        number, outputs, down, across, tall, rows.stride, rows.dilation, masked,
+        tap_columns=columns.taps, phases=columns.stride, phase_bytes=phase_bytes, width=width,
+        chained=products > CHAIN,
     )  # fmt: skip
     reach = (chunks * tall - 1) * rows.dilation
     each = problem.channels * planes.taps * spec.row_bytes
@@ -116,7 +130,7 @@ def launch(
     image_strides: tuple[int, ...],
     result_strides: tuple[int, ...],
     limits: tuple[float, float],
-) -> LayerLaunch:
+) -> AcrossLaunch:
     """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
     problem, spec = plan.problem, plan.spec
     planes, rows, columns = problem.axes
@@ -145,7 +159,7 @@ def launch(
     sheet.write(panel_plane=panel_rows * spec.row_bytes, panel_channel=panel_channel)
     scratch = _scratch(plan, problem.channels * panel_channel, sheet)
     units = images * ranges * planes.out * bands * panels
-    return LayerLaunch(sheet.args(), scratch, units, tuple(sheet.keep))
+    return AcrossLaunch(sheet.args(), scratch, units, tuple(sheet.keep))
 
 
 def _maps(plan: AcrossPlan, sheet: Sheet) -> int:
@@ -176,14 +190,16 @@ def _maps(plan: AcrossPlan, sheet: Sheet) -> int:
 
 def _scratch(plan: AcrossPlan, panel: int, sheet: Sheet) -> int:
     spec, target = plan.spec, plan.target
-    sizes = {
-        "at_sums": spec.block * target.vector_bytes if spec.chained else 0,
-        "at_spare": spec.vectors * target.vector_bytes,
-        "at_panel": panel,
-    }
-    ends = list(itertools.accumulate(up(size, ALIGN) for size in sizes.values()))
-    sheet.write(**dict(zip(sizes, [0, *ends[:-1]], strict=True)))
-    return ends[-1] + ALIGN
+    return (
+        sheet.lay_out(
+            {
+                "at_sums": spec.block * target.vector_bytes if spec.chained else 0,
+                "at_spare": spec.vectors * target.vector_bytes,
+                "at_panel": panel,
+            }
+        )
+        + ALIGN
+    )
 
 
 @lru_cache(maxsize=512)
@@ -195,7 +211,7 @@ class Ready(NamedTuple):
     """All that a call needs but its arrays, looked up at once."""
 
     plan: AcrossPlan
-    launch: LayerLaunch
+    launch: AcrossLaunch
     address: int
     code: Code
 
