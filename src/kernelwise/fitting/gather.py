@@ -58,7 +58,7 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, threa
 def _clean(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray) -> Pair:
     """Numbers that are not finite replaced by the centre, and the outputs that they reach not used."""
     x, y = pair.x, pair.y
-    used = np.ones((len(y), *y.shape[2:]), bool) if pair.used is None else pair.used
+    used: np.ndarray = np.ones((len(y), *y.shape[2:]), bool) if pair.used is None else pair.used
     bad_y = ~np.isfinite(y)
     if bad_y.any():
         used = used & ~bad_y.any(axis=1)

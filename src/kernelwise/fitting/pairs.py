@@ -107,11 +107,11 @@ def pair(layout: Layout, taps: Taps, before: Any, after: Any, mask: Any = None, 
     if len(x) != len(y):
         raise ArgumentError(f"`after` must have as many images as `before`, {len(x)} (got {len(y)})")
     spare = room(layout, before, after)
+    at: Any = (...,)
+    first: Any = (0, 0, 0)
     if spare is None:
         if any(k > n for k, n in zip(taps, x.shape[2:], strict=True)):
-            raise ArgumentError(
-                f"`size` must fit into `before`, {layout.size(x.shape[2:])} (got {layout.size(taps)})"  # type: ignore[arg-type]
-            )
+            raise ArgumentError(f"`size` must fit into `before`, {layout.size(x.shape[2:])} (got {layout.size(taps)})")
         first = tuple(k // 2 for k in taps)
         count = tuple(n - k + 1 for n, k in zip(x.shape[2:], taps, strict=True))
         at = (..., *(slice(f, f + c) for f, c in zip(first, count, strict=True)))
@@ -121,14 +121,13 @@ def pair(layout: Layout, taps: Taps, before: Any, after: Any, mask: Any = None, 
                 f"`size` must be at most {layout.size(spare)}, by which `before` is larger than `after` "
                 f"(got {layout.size(taps)})"
             )
-        first, at = (0, 0, 0), (...,)
         lead = [s // 2 - k // 2 for s, k in zip(spare, taps, strict=True)]
         x = x[(..., *(slice(f, f + n + k - 1) for f, n, k in zip(lead, y.shape[2:], taps, strict=True)))]
     used = None if mask is None else _of_outputs("mask", layout, mask, y)[at]
     heavy = None if weights is None else _of_outputs("weights", layout, weights, y)[at]
     if used is not None and used.dtype.kind != "b":
         raise ArgumentTypeError(f"`mask` must hold booleans, True where a pixel is to be used (got {used.dtype})")
-    return Pair(x, y[at], used, heavy, first)  # type: ignore[arg-type]
+    return Pair(x, y[at], used, heavy, first)
 
 
 def _of_outputs(name: str, layout: Layout, given: Any, y: np.ndarray) -> np.ndarray:

@@ -151,7 +151,7 @@ class _Products:
         for dx in range(1 - self.columns.taps, self.columns.taps):
             beside = np.clip(c + dx, 0, self.columns.n - 1)
             there = self.b[:, :, below, beside].astype(np.float64)
-            cells[(slice(None), slice(None), dx + self.columns.taps - 1, *places)] = np.einsum(
+            cells[:, :, dx + self.columns.taps - 1][..., places[0], places[1]] = np.einsum(
                 "nirc,njrc->ijrc", here, there
             )
 

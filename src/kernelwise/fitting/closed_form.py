@@ -1,0 +1,174 @@
+"""Learning a kernel in closed form: the least-squares kernel itself, with its error bars, its size and its warnings."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .constraints import free_directions, nearest
+from .gather import centres, moments
+from .moments import Moments
+from .options import MOST_TAPS, Options, options
+from .pairs import Pair, pair, pairs, room
+from .residual import residuals
+from .result import KernelFit, SizeCurve
+from .ridge import choose_ridge
+from .sizes import size_curve
+from .system import System
+from .windows import Taps
+
+
+def fit_kernel(
+    before: Any,
+    after: Any,
+    size: Any = "auto",
+    *,
+    background: bool = True,
+    weights: Any = None,
+    mask: Any = None,
+    ridge: float | str = "auto",
+    errors: str = "white",
+    x_noise: float = 0.0,
+    nonnegative: bool = False,
+    symmetric: str | None = None,
+    sum_to: float | None = None,
+    prior: Any = None,
+    max_size: Any = 15,
+    dims: int | None = None,
+    channels: bool = False,
+    threads: int | None = None,
+) -> KernelFit:
+    """The kernel, and the background, that turn one image into another with the least squared error.
+
+        after = corr(before, kernel) + background + noise
+
+    Parameters
+    ----------
+    before : (H, W), real; or a list or an iterator of images, or a stack (n, H, W), with one kernel in common. Other
+        numbers of axes: see ``dims``.
+    after : of the shape of ``before``, a "same" result: then those outputs are used whose window lies inside, and
+        nothing is assumed of what stood around the image. Or smaller, a "valid" result: then a kernel may be at most as
+        large as the shapes' difference plus one.
+    size : of the kernel, (h, w) or one number for all axes; "auto" chooses it from the data (`KernelFit.size_curve`).
+    background : whether a constant is added to every output, and learned.
+    weights : like ``after``, without channels: what each squared error is multiplied by; 1 / variance is best.
+    mask : like ``after``, without channels, bool: False where an output is not to be used. Outputs that are not finite,
+        or whose window holds something that is not, are never used.
+    ridge : how strongly the kernel is drawn to zero (to ``prior``, if given): so much variance is added to that of the
+        images before. "auto" adds none where the images determine the kernel, else as much as generalised
+        cross-validation says, and a note.
+    errors : what error bars allow for. "white": the same independent noise in every output. "robust": its variance may
+        differ from place to place. "hac": neighbouring outputs may be correlated as well.
+    x_noise : standard deviation of the noise in ``before``. Without it that noise draws kernels to zero.
+    nonnegative, symmetric, sum_to : what is known of the kernel: no tap below zero; the same after mirroring,
+        "left-right", "up-down", "both", "point" (half a turn) or "all" (also along the diagonals); its sum.
+    prior : a kernel of that size, which the ridge draws to.
+    max_size : the largest size that "auto" looks at.
+    dims : spatial axes, 1 to 3. If not given: as many as ``size`` has numbers, else 1 for arrays of one axis, else 2.
+    channels : arrays have an axis of channels before the spatial ones: (c, H, W) becomes (m, H, W), by a kernel
+        (m, c, h, w).
+    threads : at most this many. The bits of the result do not depend on it.
+
+    Returns a KernelFit.
+
+    Raises ArgumentError or ArgumentTypeError naming the argument.
+
+    >>> x = np.random.default_rng(0).normal(size=(40, 50))
+    >>> fit = fit_kernel(x, x[:, :-1] - x[:, 1:] + 3, (1, 2))
+    >>> fit.kernel.round(6), round(fit.background, 6)
+    (array([[ 1., -1.]]), 3.0)
+    """
+    given = list(pairs(before, after, mask, weights))
+    if not given:
+        raise ArgumentError("`before` must hold at least one image (got none)")
+    chosen = options(
+        dims, channels, size, max_size, given[0][0], background=background, ridge=ridge, errors=errors,
+        x_noise=x_noise, nonnegative=nonnegative, symmetric=symmetric, sum_to=sum_to, prior=prior, threads=threads,
+    )  # fmt: skip
+    taps = _largest(chosen, given)
+    data = [pair(chosen.layout, taps, *one) for one in given]
+    middle = centres(data[0])
+    known = reduce(add, (moments(one, taps, *middle, chosen.threads) for one in data))
+    if known.count <= known.gram.shape[0] + background:
+        raise ArgumentError(
+            f"`before` must leave more outputs than the kernel has taps, {known.gram.shape[0]} (got {known.count})"
+        )
+    curve = None
+    if chosen.size is None:
+        curve = size_curve(known, chosen.background, chosen.layout.dims)
+        taps = chosen.layout.taps(curve.chosen)
+        data = [_narrowed(one, known.taps, taps) for one in data]
+        known = known.within(taps)
+    return _fitted(known, data, chosen, curve, room(chosen.layout, *given[0][:2]) is None)
+
+
+def _largest(chosen: Options, given: list[tuple[Any, Any, Any, Any]]) -> Taps:
+    """The kernel whose sums are taken: the one wanted, or the largest that may be chosen."""
+    if chosen.size is not None:
+        taps = chosen.layout.taps(chosen.size)
+    else:
+        taps = chosen.layout.taps(chosen.max_size)
+        for before, after, *_ in given:
+            spare = room(chosen.layout, before, after)
+            shape = chosen.layout.five("before", before).shape[2:]
+            # of a "same" result at most a third of each axis, so that enough outputs are left
+            most = tuple(max(1, (n // 3 - 1) | 1) for n in shape) if spare is None else spare
+            taps = tuple(min(k, n) for k, n in zip(taps, most, strict=True))  # type: ignore[assignment]
+    channels = chosen.layout.five("before", given[0][0]).shape[1]
+    if channels * int(np.prod(taps)) > MOST_TAPS:
+        raise ArgumentError(f"`size` must be of at most {MOST_TAPS} taps in all channels (got {taps} for {channels})")
+    return taps
+
+
+def _narrowed(one: Pair, taps: Taps, smaller: Taps) -> Pair:
+    """The same outputs, with what a smaller kernel sees of the image."""
+    cut = [
+        slice(k // 2 - s // 2, k // 2 - s // 2 + n + s - 1)
+        for k, s, n in zip(taps, smaller, one.y.shape[2:], strict=True)
+    ]
+    return Pair(one.x[(..., *cut)], one.y, one.used, one.weights, one.offset)
+
+
+def _fitted(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve | None, same: bool) -> KernelFit:
+    size = int(np.prod(known.taps))
+    along = free_directions(known.channels, known.taps, chosen.symmetric, chosen.sum_to is not None)
+    prior = np.zeros((known.channels * size, known.outputs))
+    system = System(known, chosen.background, nearest(along, prior, chosen.sum_to), along)
+    ridge = 0.0 if system.rank == along.shape[1] else choose_ridge(system)
+    if chosen.ridge is not None:
+        ridge = chosen.ridge * known.weight
+    kernel = system.kernel(ridge)
+    offset = system.offset(kernel)
+    shaped = kernel.T.reshape(known.outputs, known.channels, *known.taps)
+    squares = sum(
+        np.nansum(np.square(error), axis=(1, 2, 3))
+        for one in data
+        for _, _, error in residuals(one, shaped, offset, chosen.threads)
+    )
+    freedom = system.freedom(ridge)
+    sigma = np.sqrt(squares / (known.count - freedom))
+    covariance = sigma[:, np.newaxis, np.newaxis] ** 2 * system.covariance(ridge)
+    return KernelFit(
+        kernel=shaped[0, 0].reshape(chosen.layout.size(known.taps)),
+        background=float(offset[0]),
+        stderr=np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))[0].reshape(chosen.layout.size(known.taps)),
+        covariance=covariance[0],
+        sigma=float(sigma[0]),
+        r2=float(1 - squares[0] / system.centred[2][0]),
+        outputs=known.count,
+        rank=system.rank,
+        condition=system.condition,
+        freedom=freedom,
+        ridge=ridge / known.weight,
+        errors=chosen.errors,
+        undetermined=system.directions[:, ~system.known].T,
+        size_curve=curve,
+        residual=None,
+        autocorrelation=None,
+        notes=(),
+        same=same,
+    )

@@ -1,0 +1,49 @@
+"""What a kernel leaves unexplained, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..layers.bank import correlate_bank
+from ..problem import Axis
+from .pairs import Pair
+from .windows import flat_planes
+
+BAND = 1 << 20  # outputs whose error is looked at together
+FLOAT = np.float64
+
+
+def residuals(
+    pair: Pair, kernel: np.ndarray, background: np.ndarray, threads: int | None
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """y - x correlated with the kernel - background, band by band: (image, first row, (m, planes, rows, columns)).
+
+    ``kernel``: (m, c, *taps); ``background``: (m,). In float64; NaN where an output is not used.
+    """
+    planes, rows, columns = pair.y.shape[2:]
+    step = max(1, BAND // (planes * columns))
+    for n in range(len(pair.y)):
+        for top in range(0, rows, step):
+            error = pair.y[n, :, :, top : top + step].astype(FLOAT)
+            error -= background[:, np.newaxis, np.newaxis, np.newaxis]
+            x = pair.x[n : n + 1, :, :, top : top + error.shape[2] + kernel.shape[3] - 1]
+            error -= _predicted(x, kernel, error.shape[1:], threads)
+            if pair.used is not None:
+                error[:, ~pair.used[n, :, top : top + step]] = np.nan
+            yield n, top, error
+
+
+def _predicted(x: np.ndarray, kernel: np.ndarray, shape: tuple[int, int, int], threads: int | None) -> np.ndarray:
+    """(m, planes, rows, columns)"""
+    planes, rows, columns = shape
+    axes = (
+        Axis(x.shape[3], kernel.shape[3], 0, 1, 1, rows),
+        Axis(x.shape[4], kernel.shape[4], 0, 1, 1, columns),
+    )
+    total = np.zeros((len(kernel), *shape))
+    for z in range(kernel.shape[2]):
+        (images,) = flat_planes(x[:, :, z : z + planes])
+        total += correlate_bank(images, kernel[:, :, z], axes, np.dtype(FLOAT), threads).transpose(1, 0, 2, 3)
+    return total
