@@ -89,6 +89,11 @@ class Function:
     def load(self, type: Type, pointer: Value, align: int | None = None) -> Value:
         return self.emit(type, f"load {type.text}, ptr {pointer.name}, align {align or type.element_bytes}")
 
+    def load_masked(self, type: Type, pointer: Value, mask: Value) -> Value:
+        """The lanes under the mask; zeros elsewhere, where nothing is read."""
+        args = [pointer, self.constant(I32, type.element_bytes), mask, self.constant(type, 0)]
+        return self.call(f"llvm.masked.load.{type.mangled}.p0", type, args)
+
     def store(self, value: Value, pointer: Value, align: int | None = None, stream: bool = False) -> None:
         """``stream`` goes past the caches; then ``align`` must be the vector's full size."""
         hint = ", !nontemporal !0" if stream else ""

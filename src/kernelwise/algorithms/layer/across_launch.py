@@ -12,9 +12,11 @@ from ...jit.compile import Code, build
 from ...jit.target import Target
 from ..launch import Sheet
 from ..memory import ALIGN, aligned, up
+from . import rows, rows_launch
 from .across import emit
 from .across_spec import FIELDS, AcrossSpec
 from .launch import CHAIN, LEAST_UNITS, LayerProblem, bits, odd
+from .rows import RowsSpec
 from .sums import choose_block
 
 PANEL_BYTES = 128 << 10  # of a unit's input: it stays in the second-level cache
@@ -31,12 +33,17 @@ class AcrossPlan(NamedTuple):
     """How such a layer is done, by its shape alone."""
 
     problem: LayerProblem
-    spec: AcrossSpec
+    spec: AcrossSpec | RowsSpec
     target: Target
     chunks: int  # of tap rows
     band: int  # output rows in a unit
     panel: int  # output columns in a unit
     together: int  # groups in a unit
+
+    @property
+    def block(self) -> int:
+        """Outputs of a group in a block."""
+        return self.spec.outputs
 
 
 class AcrossLaunch(NamedTuple):
@@ -48,8 +55,30 @@ class AcrossLaunch(NamedTuple):
     keep: tuple
 
 
+def plan(
+    problem: LayerProblem,
+    target: Target,
+    image_strides: tuple[int, ...] | None = None,
+    result_strides: tuple[int, ...] | None = None,
+) -> AcrossPlan:
+    """How a layer is done, for arrays that lie so (bytes: batch, channel, plane, row, column), or lie anywhere."""
+    if image_strides is None or result_strides is None:
+        return _panel_plan(problem, target)
+    return _plan(problem, target, (0, *image_strides[1:]), (0, *result_strides[1:]))
+
+
 @lru_cache(maxsize=1024)
-def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
+def _plan(
+    problem: LayerProblem, target: Target, image_strides: tuple[int, ...], result_strides: tuple[int, ...]
+) -> AcrossPlan:
+    as_they_lie = rows_launch.spec_for(problem, target, image_strides, result_strides)
+    if as_they_lie is not None:
+        return AcrossPlan(problem, as_they_lie, target, 1, *rows_launch.units(as_they_lie, problem))
+    return _panel_plan(problem, target)
+
+
+@lru_cache(maxsize=1024)
+def _panel_plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     """The block, the panel and the band."""
     planes, rows, columns = problem.axes
     number = problem.number
@@ -100,6 +129,8 @@ def _pitch(size: int) -> int:
 def pack(plan: AcrossPlan, weight: np.ndarray) -> np.ndarray:
     """(groups * outputs, channels, ...) -> [group][block][channel][plane][chunk][column][its row][output in block]."""
     problem, spec = plan.problem, plan.spec
+    if isinstance(spec, RowsSpec):
+        return rows_launch.pack(spec, weight)
     planes, rows, columns = (a.taps for a in problem.axes)
     blocks = -(-problem.outputs // spec.outputs)
     room = (problem.groups, blocks * spec.outputs, problem.channels, planes, plan.chunks * spec.tap_rows, columns)
@@ -133,6 +164,10 @@ def launch(
 ) -> AcrossLaunch:
     """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
     problem, spec = plan.problem, plan.spec
+    strides = image_strides, result_strides
+    if isinstance(spec, RowsSpec):
+        cut = rows_launch.launch(spec, problem, plan.target, plan.band, plan.together, images, *strides, limits)
+        return AcrossLaunch(*cut)
     planes, rows, columns = problem.axes
     size = problem.number.bytes
     sheet = Sheet(FIELDS)
@@ -151,21 +186,21 @@ def launch(
     block_bytes = problem.channels * planes.taps * plan.chunks * chunk_bytes
     sheet.write(weight_block=block_bytes, weight_group=block_bytes * blocks, chunk_bytes=chunk_bytes)
     sheet.write(channels=problem.channels, outputs=problem.outputs)
-    panel_rows = _maps(plan, sheet)
+    panel_rows = _maps(plan, spec, sheet)
     floor, ceiling = (bits(limit, problem.number) for limit in limits)
     products = planes.taps * rows.taps * columns.taps
     sheet.write(chain=max(1, CHAIN // products), floor=floor, ceiling=ceiling)
     panel_channel = planes.taps * panel_rows * spec.row_bytes
     sheet.write(panel_plane=panel_rows * spec.row_bytes, panel_channel=panel_channel)
-    scratch = _scratch(plan, problem.channels * panel_channel, sheet)
+    scratch = _scratch(spec, plan.target, problem.channels * panel_channel, sheet)
     units = images * ranges * planes.out * bands * panels
     return AcrossLaunch(sheet.args(), scratch, units, tuple(sheet.keep))
 
 
-def _maps(plan: AcrossPlan, sheet: Sheet) -> int:
+def _maps(plan: AcrossPlan, spec: AcrossSpec, sheet: Sheet) -> int:
     """Which plane, row and column of the image stands where; returns the rows of a panel."""
     planes, rows, columns = plan.problem.axes
-    spec, border = plan.spec, plan.problem.border
+    border = plan.problem.border
     at = (
         np.arange(planes.out)[:, None] * planes.stride
         + planes.start
@@ -188,8 +223,7 @@ def _maps(plan: AcrossPlan, sheet: Sheet) -> int:
     return (plan.band - 1) * rows.stride + reach + 1
 
 
-def _scratch(plan: AcrossPlan, panel: int, sheet: Sheet) -> int:
-    spec, target = plan.spec, plan.target
+def _scratch(spec: AcrossSpec, target: Target, panel: int, sheet: Sheet) -> int:
     return (
         sheet.lay_out(
             {
@@ -203,36 +237,13 @@ def _scratch(plan: AcrossPlan, panel: int, sheet: Sheet) -> int:
 
 
 @lru_cache(maxsize=512)
-def code(spec: AcrossSpec, target: Target) -> Code:
+def code(spec: AcrossSpec | RowsSpec, target: Target) -> Code:
+    if isinstance(spec, RowsSpec):
+        return build(spec, lambda: rows.emit(target, spec), target)
     return build(spec, lambda: emit(target, spec), target)
-
-
-class Ready(NamedTuple):
-    """All that a call needs but its arrays, looked up at once."""
-
-    plan: AcrossPlan
-    launch: AcrossLaunch
-    address: int
-    code: Code
-
-
-@lru_cache(maxsize=1024)
-def ready(
-    problem: LayerProblem,
-    target: Target,
-    images: int,
-    image_strides: tuple[int, ...],
-    result_strides: tuple[int, ...],
-    limits: tuple[float, float],
-) -> Ready:
-    """The plan, the numbers of its start, and its code."""
-    chosen = plan(problem, target)
-    compiled = code(chosen.spec, target)
-    made = launch(chosen, images, image_strides, result_strides, limits)
-    return Ready(chosen, made, compiled.address("layer"), compiled)
 
 
 def forget() -> None:
     """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
-    for remembered in (ready, plan, launch, code):
+    for remembered in (_plan, _panel_plan, launch, code):
         remembered.cache_clear()

@@ -67,7 +67,7 @@ def plan(
     ``packed``: the work on weights is not counted. ``lanes``: hold "pixels" or "channels"; None for what is better."""
     size, columns = problem.number.bytes, problem.axes[2].out
     if lanes == "pixels" or (lanes is None and pixels_fill_lanes(problem.outputs, columns, size)):
-        return across.plan(problem, target)
+        return across.plan(problem, target, image_strides, result_strides)
     readable = image_strides[4] == size and image_strides[3] > 0  # rows, as they lie
     joined = result_strides[4] == size and (problem.axes[1].out == 1 or result_strides[3] == columns * size)
     row_bytes = image_strides[3] if readable else 0

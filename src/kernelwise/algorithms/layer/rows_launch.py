@@ -1,0 +1,142 @@
+"""Depthwise layers whose rows are read as they lie: which of them, how they are cut, and a routine's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...jit.target import Target
+from ...problem import Axis
+from ..launch import Sheet
+from ..memory import aligned
+from .launch import CHAIN, LEAST_UNITS, ONE, LayerProblem, bits
+from .rows import FIELDS, RowsSpec
+from .sums import choose_block
+
+TARGETS = ("avx512", "avx2")  # they load under a mask
+TALLEST = 9  # tap rows: all of them are unrolled
+STEPS = (1, 2)  # strides of columns
+WIDEST = 2  # vectors of a row of a block
+MOST_OUTPUTS = 4  # of a block of sums: channels
+MOST_PATTERNS = 4  # each has code of its own
+MOST_BODY = 700  # multiply-adds in the code of a body, columns of taps in a loop
+UNIT_WORK = 1 << 19  # multiply-adds below which a unit is not worth being shared out
+MOST_WORK = 1 << 27  # of a unit: some milliseconds, after which a call can be interrupted
+ZERO = 1  # register that holds what lies outside
+
+
+def spec_for(
+    problem: LayerProblem, target: Target, image_strides: tuple[int, ...], result_strides: tuple[int, ...]
+) -> RowsSpec | None:
+    """What the routine depends on; None where this is not for such a layer, or not for arrays that lie so."""
+    planes, rows, columns = problem.axes
+    size = problem.number.bytes
+    if (
+        target.name not in TARGETS
+        or problem.channels > 1
+        or planes != ONE
+        or (problem.padded and problem.border != "constant")
+        or image_strides[4] != size
+        or result_strides[4] != size
+        or columns.stride not in STEPS
+        or rows.taps > TALLEST
+        or rows.taps * columns.taps > CHAIN
+        or min(rows.n, columns.n) == 0
+    ):
+        return None
+    lanes = target.lanes(size)
+    taps, steps, out = (rows.taps, columns.taps), (rows.stride, rows.dilation), (rows.out, columns.out)
+    most = tuple(o for o in range(1, MOST_OUTPUTS + 1) if problem.outputs % o == 0)
+    masks = 0 if target.name == "avx512" else WIDEST
+    outputs, down, across = choose_block(
+        target, problem.outputs, most, taps, steps, out, problem.masked, lanes, WIDEST, ZERO + masks
+    )
+    inside = strips_inside(columns, across * lanes)
+    spec = RowsSpec(
+        problem.number, outputs, down, across, rows.taps, rows.stride, rows.dilation, problem.masked,
+        tap_columns=columns.taps, column_step=columns.stride, column_gap=columns.dilation,
+        image_row=image_strides[3], result_row=result_strides[3],
+        width=columns.out if columns.out < across * lanes else 0,
+        patterns=tuple(dict.fromkeys(_patterns(rows, down))),
+        inside=any(inside), outside=not all(inside),
+    )  # fmt: skip
+    body = rows.taps * spec.block
+    if len(spec.patterns) > MOST_PATTERNS or body > MOST_BODY:
+        return None
+    return spec
+
+
+def _patterns(rows: Axis, down: int) -> list[tuple[int, int]]:
+    """For each block of rows the slots that lie inside the image: first and stop."""
+    slots = (down - 1) * rows.stride + rows.reach + 1
+    tops = [y * rows.stride + rows.start for y in first_rows(rows, down)]
+    return [tuple(np.clip((-top, rows.n - top), 0, slots).tolist()) for top in tops]  # type: ignore[misc]
+
+
+def first_rows(rows: Axis, down: int) -> list[int]:
+    """Of every block; the last one is moved back."""
+    return [min(y, rows.out - down) for y in range(0, rows.out, down)]
+
+
+def first_columns(columns: Axis, step: int) -> list[int]:
+    """Of every strip; the last one is moved back, if it can be."""
+    return [max(0, min(x, columns.out - step)) for x in range(0, columns.out, step)]
+
+
+def strip_pixels(columns: Axis, step: int) -> np.ndarray:
+    """The column of the image that each lane reads: [strip][tap][number in a row]."""
+    first = np.array(first_columns(columns, step)) * columns.stride + columns.start
+    taps = np.arange(columns.taps) * columns.dilation
+    return first[:, None, None] + taps[None, :, None] + np.arange(step * columns.stride)[None, None, :]
+
+
+def strips_inside(columns: Axis, step: int) -> list[bool]:
+    """Whether a strip reads nothing outside the image, for each."""
+    pixels = strip_pixels(columns, step)
+    return [bool((0 <= strip).all() and (strip < columns.n).all()) for strip in pixels]
+
+
+def units(spec: RowsSpec, problem: LayerProblem) -> tuple[int, int, int]:
+    """Of a unit: blocks of rows, columns, groups."""
+    _, rows, columns = problem.axes
+    blocks = -(-rows.out // spec.rows)
+    row = spec.tap_rows * spec.tap_columns * problem.outputs * columns.out
+    together = max(1, min(-(-problem.groups // LEAST_UNITS), UNIT_WORK // (row * rows.out)))
+    least = -(-UNIT_WORK // (row * spec.rows)), -(-blocks * problem.groups // LEAST_UNITS)
+    band = blocks if problem.groups >= LEAST_UNITS else min(blocks, max(least))
+    return max(1, min(band, MOST_WORK // (row * spec.rows))), columns.out, together
+
+
+def launch(
+    spec: RowsSpec, problem: LayerProblem, target: Target, band: int, together: int, images: int,
+    image_strides: tuple[int, ...], result_strides: tuple[int, ...], limits: tuple[float, float],
+) -> tuple[np.ndarray, int, int, tuple]:  # fmt: skip
+    """The numbers of a start, bytes of scratch, units, and what the numbers point to. ``band``: blocks of rows in a
+    unit; ``together``: groups."""
+    _, rows, columns = problem.axes
+    lanes = target.lanes(problem.number.bytes)
+    sheet = Sheet(FIELDS)
+    patterns = _patterns(rows, spec.rows)
+    bands, ranges = -(-len(patterns) // band), -(-problem.groups // together)
+    sheet.write(groups=problem.groups, group_range=together, group_ranges=ranges)
+    sheet.write(bands=bands, band_blocks=band, blocks=len(patterns), last_row=rows.out - spec.rows)
+    sheet.write(origin=rows.start * image_strides[3] + columns.start * image_strides[4])
+    sheet.write(image_batch=image_strides[0], image_group=image_strides[1])
+    sheet.write(result_batch=result_strides[0], result_group=result_strides[1] * problem.outputs)
+    sheet.write(result_channel=result_strides[1], output_blocks=problem.outputs // spec.outputs)
+    sheet.point("patterns", np.array([spec.patterns.index(p) for p in patterns], np.int64))
+    step = spec.vectors * lanes
+    sheet.point("strip_columns", np.array(first_columns(columns, step), np.int64))
+    sheet.point("strip_inside", np.array(strips_inside(columns, step), np.int64))
+    sheet.write(strips=-(-columns.out // step))
+    pixels = strip_pixels(columns, step)
+    kind = np.int32 if problem.number.bytes == 4 else np.int64
+    sheet.point("masks", aligned(np.where((pixels >= 0) & (pixels < columns.n), kind(-1), kind(0))))
+    floor, ceiling = (bits(limit, problem.number) for limit in limits)
+    sheet.write(floor=floor, ceiling=ceiling)
+    return sheet.args(), 0, images * ranges * bands, tuple(sheet.keep)
+
+
+def pack(spec: RowsSpec, weight: np.ndarray) -> np.ndarray:
+    """(groups * outputs, 1, ...) -> [block of outputs][tap column][tap row][output in the block]."""
+    given = weight.reshape(-1, spec.outputs, spec.tap_rows, spec.tap_columns)
+    return aligned(given.transpose(0, 3, 2, 1).astype(spec.number.dtype, copy=False))
