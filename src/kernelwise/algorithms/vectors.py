@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from ..jit.ir import Function
 from ..jit.types import Type
 from ..jit.values import Value
 
 COPY_BYTES = 32  # a piece of what is copied
+PIECE_BYTES = 16  # of a vector: lanes are shuffled within such pieces, or whole pieces are
 
 
 def transpose(fn: Function, rows: Sequence[Value]) -> list[Value]:
-    """As many vectors as they have lanes, rows made columns."""
+    """As many vectors as they have lanes, rows made columns.
+
+    Rows are taken in pairs, ever further apart; of each pair the even units make one vector, the odd ones the other.
+    Units are numbers as long as they stay in their piece of 16 bytes, then such pieces: shuffles of either kind are
+    single instructions everywhere, which need no table of lanes and overwrite nothing.
+    """
     lanes, values = len(rows), list(rows)
-    index, step = np.arange(lanes), lanes // 2
-    while step:
-        moved = list(values)
-        low = np.where(index & step, lanes + index - step, index)
-        high = np.where(index & step, lanes + index, index + step)
+    piece = min(lanes, PIECE_BYTES // rows[0].type.element_bytes)
+    step = 1
+    while step < lanes:
+        unit, span = (1, piece) if step < piece else (piece, lanes)
+        even, odd = (_every_second(unit, span, lanes, first) for first in (0, unit))
         for i in range(lanes):
             if not i & step:
                 a, b = values[i], values[i + step]
-                moved[i] = fn.shuffle(a, b, low.tolist())
-                moved[i + step] = fn.shuffle(a, b, high.tolist())
-        values, step = moved, step // 2
+                values[i], values[i + step] = fn.shuffle(a, b, even), fn.shuffle(a, b, odd)
+        step *= 2
     return values
+
+
+def _every_second(unit: int, span: int, lanes: int, first: int) -> list[int]:
+    """Lanes of two vectors: from each span of both, first of the one, then of the other, every second unit."""
+    blocks = (block + vector for block in range(0, lanes, span) for vector in (0, lanes))
+    return [block + at + k for block in blocks for at in range(first, span, 2 * unit) for k in range(unit)]
 
 
 def fold(fn: Function, vector: Value, join: Callable[[Value, Value], Value]) -> Value:
