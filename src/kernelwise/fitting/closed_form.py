@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .constraints import free_directions, nearest
+from .estimate import estimate
 from .gather import centres, moments
-from .moments import Moments
 from .options import MOST_TAPS, Options, options
 from .pairs import Pair, pair, pairs, room
-from .residual import residuals
-from .result import KernelFit, SizeCurve
-from .ridge import choose_ridge
+from .result import KernelFit
 from .sizes import size_curve
-from .system import System
 from .windows import Taps
 
 
@@ -103,7 +99,7 @@ def fit_kernel(
         taps = chosen.layout.taps(curve.chosen)
         data = [_narrowed(one, known.taps, taps) for one in data]
         known = known.within(taps)
-    return _fitted(known, data, chosen, curve, room(chosen.layout, *given[0][:2]) is None)
+    return estimate(known, data, chosen, curve, room(chosen.layout, *given[0][:2]) is None)
 
 
 def _largest(chosen: Options, given: list[tuple[Any, Any, Any, Any]]) -> Taps:
@@ -126,49 +122,8 @@ def _largest(chosen: Options, given: list[tuple[Any, Any, Any, Any]]) -> Taps:
 
 def _narrowed(one: Pair, taps: Taps, smaller: Taps) -> Pair:
     """The same outputs, with what a smaller kernel sees of the image."""
-    cut = [
+    cut: Any = [
         slice(k // 2 - s // 2, k // 2 - s // 2 + n + s - 1)
         for k, s, n in zip(taps, smaller, one.y.shape[2:], strict=True)
     ]
     return Pair(one.x[(..., *cut)], one.y, one.used, one.weights, one.offset)
-
-
-def _fitted(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve | None, same: bool) -> KernelFit:
-    size = int(np.prod(known.taps))
-    along = free_directions(known.channels, known.taps, chosen.symmetric, chosen.sum_to is not None)
-    prior = np.zeros((known.channels * size, known.outputs))
-    system = System(known, chosen.background, nearest(along, prior, chosen.sum_to), along)
-    ridge = 0.0 if system.rank == along.shape[1] else choose_ridge(system)
-    if chosen.ridge is not None:
-        ridge = chosen.ridge * known.weight
-    kernel = system.kernel(ridge)
-    offset = system.offset(kernel)
-    shaped = kernel.T.reshape(known.outputs, known.channels, *known.taps)
-    squares = sum(
-        np.nansum(np.square(error), axis=(1, 2, 3))
-        for one in data
-        for _, _, error in residuals(one, shaped, offset, chosen.threads)
-    )
-    freedom = system.freedom(ridge)
-    sigma = np.sqrt(squares / (known.count - freedom))
-    covariance = sigma[:, np.newaxis, np.newaxis] ** 2 * system.covariance(ridge)
-    return KernelFit(
-        kernel=shaped[0, 0].reshape(chosen.layout.size(known.taps)),
-        background=float(offset[0]),
-        stderr=np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))[0].reshape(chosen.layout.size(known.taps)),
-        covariance=covariance[0],
-        sigma=float(sigma[0]),
-        r2=float(1 - squares[0] / system.centred[2][0]),
-        outputs=known.count,
-        rank=system.rank,
-        condition=system.condition,
-        freedom=freedom,
-        ridge=ridge / known.weight,
-        errors=chosen.errors,
-        undetermined=system.directions[:, ~system.known].T,
-        size_curve=curve,
-        residual=None,
-        autocorrelation=None,
-        notes=(),
-        same=same,
-    )

@@ -61,11 +61,11 @@ def _clean(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray) -> Pai
     used: np.ndarray = np.ones((len(y), *y.shape[2:]), bool) if pair.used is None else pair.used
     bad_y = ~np.isfinite(y)
     if bad_y.any():
-        used = used & ~bad_y.any(axis=1)
+        used = np.logical_and(used, ~bad_y.any(axis=1))
         y = np.where(bad_y, _as_channels(after).astype(y.dtype), y)
     bad_x = ~np.isfinite(x)
     if bad_x.any():
-        used = used & ~_touched(bad_x.any(axis=1), taps)
+        used = np.logical_and(used, ~_touched(bad_x.any(axis=1), taps))
         x = np.where(bad_x, _as_channels(before).astype(x.dtype), x)
     return replace(pair, x=x, y=y, used=used)
 
@@ -73,7 +73,7 @@ def _clean(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray) -> Pai
 def _touched(bad: np.ndarray, taps: Taps) -> np.ndarray:
     """Which windows of (n, planes, rows, columns) hold a bad pixel."""
     for axis, k in enumerate(taps, 1):
-        bad = sliding_window_view(bad, k, axis).any(axis=-1) if k > 1 else bad
+        bad = np.any(sliding_window_view(bad, k, axis), axis=-1)
     return bad
 
 

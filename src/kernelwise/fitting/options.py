@@ -21,6 +21,8 @@ MOST_TAPS = 4096  # in all channels: the Gram matrix of so many takes 128 MB
 
 @dataclass(frozen=True)
 class Options:
+    """What is asked of a fit."""
+
     layout: Layout
     size: tuple[int, ...] | None  # None: chosen from the data
     max_size: tuple[int, ...]

@@ -46,6 +46,12 @@ class Layout:
         with_channels = stacked if self.channels else stacked[:, np.newaxis]
         return with_channels[(slice(None), slice(None), *(np.newaxis,) * (3 - self.dims))]
 
+    def given(self, images: np.ndarray) -> np.ndarray:
+        """(n, c, planes, rows, columns) with the axes that there are; one image without an axis for the stack."""
+        n, c, *spatial = images.shape
+        shape = ((n,) if n > 1 else ()) + ((c,) if self.channels else ()) + tuple(spatial[3 - self.dims :])
+        return images.reshape(shape)
+
     def _axes(self) -> str:
         spatial = ("length",), ("height", "width"), ("depth", "height", "width")
         names = (("channels",) if self.channels else ()) + spatial[self.dims - 1]
@@ -122,7 +128,8 @@ def pair(layout: Layout, taps: Taps, before: Any, after: Any, mask: Any = None, 
                 f"(got {layout.size(taps)})"
             )
         lead = [s // 2 - k // 2 for s, k in zip(spare, taps, strict=True)]
-        x = x[(..., *(slice(f, f + n + k - 1) for f, n, k in zip(lead, y.shape[2:], taps, strict=True)))]
+        seen: Any = (..., *(slice(f, f + n + k - 1) for f, n, k in zip(lead, y.shape[2:], taps, strict=True)))
+        x = x[seen]
     used = None if mask is None else _of_outputs("mask", layout, mask, y)[at]
     heavy = None if weights is None else _of_outputs("weights", layout, weights, y)[at]
     if used is not None and used.dtype.kind != "b":

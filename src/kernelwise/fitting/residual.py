@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from .pairs import Pair
 from .windows import flat_planes
 
 BAND = 1 << 20  # outputs whose error is looked at together
+REACH = 3  # pixels
 FLOAT = np.float64
 
 
@@ -33,6 +35,37 @@ def residuals(
             if pair.used is not None:
                 error[:, ~pair.used[n, :, top : top + step]] = np.nan
             yield n, top, error
+
+
+def residual_images(pair: Pair, kernel: np.ndarray, background: np.ndarray, threads: int | None) -> np.ndarray:
+    """(n, m, planes, rows, columns) in float32: `residuals` put together."""
+    n, _, planes, rows, columns = pair.y.shape
+    found = np.empty((n, len(kernel), planes, rows, columns), np.float32)
+    for image, top, error in residuals(pair, kernel, background, threads):
+        found[image, :, :, top : top + error.shape[2]] = error
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def autocorrelation(images: list[np.ndarray]) -> np.ndarray:
+    """Of residuals (n, m, planes, rows, columns): how alike neighbours up to REACH apart are; 1 in the middle."""
+    reach = [min(REACH, min(one.shape[axis] for one in images) - 1) for axis in (2, 3, 4)]
+    sides = tuple(2 * r + 1 for r in reach)
+    total, count = np.zeros(sides), np.zeros(sides)
+    for one in images:
+        known = np.isfinite(one)
+        level = np.where(known, one, 0)
+        centre: Any = (..., *(slice(r, n - r) for r, n in zip(reach, one.shape[2:], strict=True)))
+        if min(n - 2 * r for r, n in zip(reach, one.shape[2:], strict=True)) < 1:
+            continue
+        for z, y, x in np.ndindex(*sides):
+            steps = zip((z, y, x), reach, one.shape[2:], strict=True)
+            at: Any = (..., *(slice(d, d + n - 2 * r) for d, r, n in steps))
+            total[z, y, x] += float(np.vdot(level[centre], level[at]))
+            count[z, y, x] += float(np.count_nonzero(known[centre] & known[at]))
+    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    middle = mean[tuple(reach)]
+    return mean / middle if middle > 0 else mean
 
 
 def _predicted(x: np.ndarray, kernel: np.ndarray, shape: tuple[int, int, int], threads: int | None) -> np.ndarray:

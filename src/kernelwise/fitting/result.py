@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import as_image
 from ..correlation import correlate
+from .table import table
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,21 @@ class KernelFit:
     ridge: float  # added to the Gram matrix for each output; in units of the variance of ``before``
     errors: str  # what stderr allows for: "white", "robust" or "hac"
     undetermined: np.ndarray  # (k, ...): kernels of length 1 that leave no trace in these images
-    size_curve: SizeCurve | None
-    residual: np.ndarray | None  # float32, like ``after``; NaN where an output was not used. None from statistics alone
-    autocorrelation: np.ndarray | None  # of the residual, (2 * d + 1, ...), 1 in the middle
+    size_curve: SizeCurve | None  # if the size was chosen from the data
+    residuals: tuple[
+        np.ndarray, ...
+    ]  # for each pair, float32: of all outputs that could be used; NaN where one was not
+    autocorrelation: np.ndarray | None  # of the residuals, (2 * d + 1, ...), 1 in the middle
     notes: tuple[str, ...]  # what one should know about this result, in sentences
     same: bool  # whether ``after`` had the shape of ``before``
+    channels: bool  # whether there are channels
+
+    @property
+    def residual(self) -> np.ndarray:
+        """Of the first pair: after - fit(before)."""
+        if not self.residuals:
+            raise AttributeError("a fit from sums alone has no residual image")
+        return self.residuals[0]
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -54,4 +66,15 @@ class KernelFit:
     def __call__(self, x: Any) -> np.ndarray:
         """The kernel applied to an image, plus the background: of the image's shape (pixels outside are reflected) if
         the fit was of images of one shape, else what windows inside it give."""
-        return correlate(x, self.kernel, mode="same" if self.same else "valid") + self.background
+        mode = "same" if self.same else "valid"
+        if not self.channels:
+            return correlate(x, self.kernel, mode=mode) + self.background
+        image = as_image("x", x)
+        results = []
+        for kernel, background in zip(self.kernel, self.background, strict=True):
+            parts = [correlate(channel, k, mode=mode) for channel, k in zip(image, kernel, strict=True)]
+            results.append(sum(parts) + background)
+        return np.stack(results)
+
+    def __str__(self) -> str:
+        return table(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .constraints import free_directions, nearest
@@ -13,7 +15,7 @@ from .windows import Taps
 
 def candidates(most: Taps) -> list[Taps]:
     """Odd sizes up to the largest, which is one of them whatever it is; axes that are full stay so."""
-    found = [tuple(min(k, n) for n in most) for k in range(1, max(most) + 1, 2)]
+    found: list[Any] = [tuple(min(k, n) for n in most) for k in range(1, max(most) + 1, 2)]
     return list(dict.fromkeys([*found, most]))
 
 

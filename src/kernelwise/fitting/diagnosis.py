@@ -1,0 +1,197 @@
+"""What can be wrong with a fit, looked for in what it leaves unexplained. Each finding is a sentence with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .pairs import Pair
+from .result import SizeCurve
+from .shifts import strongest_shift
+from .spectrum import power_spectrum
+from .system import System
+
+CORRELATED = 0.05  # between neighbouring residuals
+RING = 4.0  # standard deviations of a chi-square above its mean
+LEAST_PEAK = 9.0  # of phase correlation, in standard deviations of its surface
+CLIPPED = 20  # pixels at the very end of the scale
+NOISE = 6.0  # standard errors
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A fit before it is told about."""
+
+    system: System
+    ridge: float  # added to the Gram matrix
+    asked_ridge: bool
+    kernel: np.ndarray  # (m, c, *taps)
+    covariance: np.ndarray  # (m, P, P)
+    sigma: np.ndarray  # (m,)
+    data: list[Pair]
+    residuals: list[np.ndarray]  # (n, m, planes, rows, columns), NaN where an output was not used
+    autocorrelation: np.ndarray  # (2 d + 1 along each axis)
+    errors: str
+    x_noise: float
+    curve: SizeCurve | None
+    dims: int
+
+    def named(self, taps: tuple[int, ...]) -> str:
+        """A size along the axes that there are."""
+        return " x ".join(map(str, taps[-self.dims :]))
+
+
+def notes(of: Findings) -> tuple[str, ...]:
+    """All that was found, the gravest first."""
+    looks: tuple[Callable[[Findings], Iterator[str]], ...] = (
+        _undetermined, _damped, _too_small, _shifted, _clipped, _noisy_before, _correlated, _uncorrected,
+    )  # fmt: skip
+    return tuple(note for look in looks for note in look(of))
+
+
+def _undetermined(of: Findings) -> Iterator[str]:
+    lost = int((~of.system.known).sum())
+    if lost:
+        total = of.system.known.size
+        yield (
+            f"`before` does not determine {lost} of {total} directions of the kernel (they leave no trace in it: see "
+            "`undetermined`); along them the kernel is zero, or the prior, and its error bars say nothing. Use a "
+            "smaller `size`, or images with more detail."
+        )
+
+
+def _damped(of: Findings) -> Iterator[str]:
+    if of.ridge > 0 and not of.asked_ridge:
+        share = of.system.freedom(of.ridge) - of.system.background
+        yield (
+            f"`before` shows the kernel poorly (condition {of.system.condition:.1e}), so it was damped: "
+            f"cross-validation chose a ridge of {of.ridge / of.system.moments.weight:.2g}, which leaves {share:.1f} of "
+            f"{of.system.known.size} parameters free. Error bars do not hold the bias that this brings. ridge=0 turns "
+            "it off."
+        )
+
+
+def _too_small(of: Findings) -> Iterator[str]:
+    taps = of.system.moments.taps
+    if of.curve is not None and of.curve.chosen == of.curve.sizes[-1] and len(of.curve.sizes) > 1:
+        yield (
+            f"The largest size that was looked at, {of.named(taps)}, is the best of them: the kernel may be larger. "
+            "Raise `max_size`."
+        )
+        return
+    shape = of.kernel.shape
+    edge = np.ones(taps, bool)
+    inner = tuple(slice(1, -1) if n > 2 else slice(None) for n in taps)
+    edge[inner] = False
+    if not edge.any():
+        return
+    z = of.kernel / np.sqrt(np.diagonal(of.covariance, axis1=1, axis2=2)).reshape(shape)
+    ring = z[..., edge]
+    if not np.isfinite(ring).all():
+        return
+    excess = (np.square(ring).sum() - ring.size) / np.sqrt(2 * ring.size)
+    largest = np.abs(of.kernel[..., edge]).max() / np.abs(of.kernel).max()
+    if excess > RING and largest > 1e-3 and of.curve is None:
+        yield (
+            f"Taps at the kernel's edge differ from zero (up to {100 * largest:.1f} % of the largest tap): a size of "
+            f"{of.named(taps)} may be too small. Raise `size`, or let size='auto' choose."
+        )
+
+
+def _shifted(of: Findings) -> Iterator[str]:
+    for one, residual in zip(of.data, of.residuals, strict=True):
+        for m in range(residual.shape[1]):
+            found = strongest_shift(one.x[0, 0], residual[0, m], of.system.moments.taps)
+            if found is not None and found.height > LEAST_PEAK:
+                yield (
+                    f"What is left follows `before` at a shift of {found.told(of.dims)} pixels from the kernel's "
+                    f"middle, outside its {of.named(of.system.moments.taps)} taps. Align the images, or raise `size`."
+                )
+                return
+
+
+def _clipped(of: Findings) -> Iterator[str]:
+    for m in range(len(of.sigma)):
+        for largest in (True, False):
+            worst = 0
+            for one, residual in zip(of.data, of.residuals, strict=True):
+                y, e = one.y[:, m], residual[:, m]
+                end = y.max() if largest else y.min()
+                at = (y == end) & np.isfinite(e)
+                count = int(at.sum())
+                if count < max(CLIPPED, 1e-4 * at.size):
+                    continue
+                bias = float(e[at].mean()) * (-1 if largest else 1)
+                if bias > 6 * of.sigma[m] / np.sqrt(count) and bias > 0.25 * of.sigma[m]:
+                    worst = max(worst, count)
+            if worst:
+                word = "largest" if largest else "smallest"
+                yield (
+                    f"{worst} pixels of `after` stand at its {word} value, where the kernel asks for more: it is "
+                    "saturated. Leave them out with `mask`, and those of `before` that are saturated too."
+                )
+
+
+def _noisy_before(of: Findings) -> Iterator[str]:
+    """Noise in the images before reaches the residual through the kernel, so its spectrum has the kernel's shape."""
+    if of.x_noise > 0 or len(of.sigma) > 1 or of.kernel.shape[1] > 1:
+        return
+    for residual in of.residuals:
+        found = _noise_before(residual[:, 0], of.kernel[0, 0])
+        if found is None:
+            continue
+        variance, error = found
+        harm = variance * of.system.moments.weight / max(float(of.system.eigenvalues[0]), np.finfo(float).tiny)
+        if variance > NOISE * error and harm > 0.01:
+            tau = float(np.sqrt(variance))
+            yield (
+                f"The residual looks like noise in `before`, of a standard deviation near {tau:.2g}, seen through the "
+                f"kernel. Such noise draws kernels to zero. Pass x_noise={tau:.2g} if that is its size, or denoise "
+                "`before`... and know that without it the kernel is biased."
+            )
+            return
+
+
+def _noise_before(residual: np.ndarray, kernel: np.ndarray) -> tuple[float, float] | None:
+    """The part of the residual's spectrum in proportion to the kernel's: its height and standard error."""
+    power = power_spectrum(residual)
+    response = np.abs(np.fft.fftn(kernel, power.shape)) ** 2
+    if response.std() < 0.05 * response.mean():
+        return None  # a kernel with a flat spectrum: its noise and that of the result look alike
+    weight = 1 / np.maximum(power, 1e-3 * power.mean()).ravel()  # frequencies are known in proportion to their power
+    design = np.stack([np.ones(power.size), response.ravel()], 1) * weight[:, np.newaxis]
+    wanted = power.ravel() * weight
+    solution, *_ = np.linalg.lstsq(design, wanted, rcond=None)
+    left = wanted - design @ solution
+    spread = np.linalg.inv(design.T @ design) * left.var()
+    return float(solution[1]), float(np.sqrt(spread[1, 1]))
+
+
+def _correlated(of: Findings) -> Iterator[str]:
+    middle = tuple(n // 2 for n in of.autocorrelation.shape)
+    beside = []
+    for axis, n in enumerate(of.autocorrelation.shape):
+        if n > 1:
+            at = list(middle)
+            at[axis] += 1
+            beside.append(float(of.autocorrelation[tuple(at)]))
+    if not beside:
+        return
+    worst = max(beside, key=abs)
+    if abs(worst) > max(CORRELATED, 5 / np.sqrt(of.system.moments.count)) and of.errors != "hac":
+        yield (
+            f"Neighbouring residuals are correlated ({worst:+.2f}), so error bars for white noise are wrong in both "
+            "directions: too long for single taps, too short for their sum. Pass errors='hac'."
+        )
+
+
+def _uncorrected(of: Findings) -> Iterator[str]:
+    if of.x_noise > 0 and of.system.eigenvalues.size:
+        smallest = float(of.system.eigenvalues[0]) / of.system.moments.weight
+        if of.x_noise**2 >= 0.5 * smallest:
+            yield (
+                f"`x_noise` is as strong as the weakest detail of `before` (variance {of.x_noise**2:.2g} against "
+                f"{smallest:.2g}): in such directions the kernel cannot be corrected, and is uncertain."
+            )

@@ -1,0 +1,68 @@
+"""A fit as text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .result import KernelFit
+
+MOST_COLUMNS = 15  # of a kernel that is printed
+WIDTH = 100
+
+
+def table(fit: KernelFit) -> str:
+    """What a person wants to know first: the kernel with its error bars, how good it is, and the notes."""
+    facts = [
+        ("kernel", _shape(fit)),
+        ("background", _number(fit.background)),
+        ("residual", f"{_number(fit.sigma)} (standard deviation), {_share(fit.r2)} of the variance explained"),
+        ("outputs", f"{fit.outputs}"),
+        ("condition", f"{fit.condition:.3g}, rank {fit.rank}" + (f", ridge {fit.ridge:.3g}" if fit.ridge else "")),
+        (
+            "error bars",
+            {"white": "for white noise", "robust": "for noise of any variance", "hac": "for correlated noise"}[
+                fit.errors
+            ],
+        ),
+    ]
+    if fit.size_curve is not None:
+        sizes = ", ".join("x".join(map(str, size)) for size in fit.size_curve.sizes)
+        facts.append(("size", f"chosen by {fit.size_curve.chosen_by} among {sizes}"))
+    lines = [f"{name:<12}{text}" for name, text in facts]
+    for note in fit.notes:
+        lines += textwrap.wrap(note, WIDTH, initial_indent="note        ", subsequent_indent=" " * 12)
+    return "\n".join([*lines, "", *_taps(fit)]).rstrip()
+
+
+def _shape(fit: KernelFit) -> str:
+    return " x ".join(map(str, fit.kernel.shape))
+
+
+def _number(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return ", ".join(f"{v:.6g}" for v in value)
+    return f"{value:.6g}"
+
+
+def _share(value: object) -> str:
+    values = np.atleast_1d(np.asarray(value, float))
+    return ", ".join(f"{100 * v:.4g} %" for v in values)
+
+
+def _taps(fit: KernelFit) -> list[str]:
+    """Each tap with its error bar below, where the kernel is one plane of a size that can be read."""
+    if fit.kernel.ndim > 2 or fit.kernel.shape[-1] > MOST_COLUMNS:
+        return []
+    smallest = fit.stderr[fit.stderr > 0].min(initial=np.inf)
+    digits = int(np.clip(1 - np.floor(np.log10(smallest)), 0, 9)) if np.isfinite(smallest) else 6
+    lines = []
+    for taps, errors in zip(np.atleast_2d(fit.kernel), np.atleast_2d(fit.stderr), strict=True):
+        values = [f"{v:.{digits}f}" for v in taps]
+        bars = [f"+-{v:.{digits}f}" for v in errors]
+        width = max(map(len, values + bars))
+        lines += ["  ".join(v.rjust(width) for v in values), "  ".join(b.rjust(width) for b in bars)]
+    return lines
