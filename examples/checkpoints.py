@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from kernelwise.app.atomic import replacing
+from kernelwise.atomic import replacing
 
 FORMAT, VERSION = "kernelwise training", 1
 Settings = dict[str, Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kernelwise.app.atomic import replacing
+from kernelwise.atomic import replacing
 
 LOSS, FIGURE = "#2f6690", "#c4662d"
 

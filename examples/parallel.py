@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 import kernelwise.torch as kt
-from kernelwise.app.atomic import replacing
+from kernelwise.atomic import replacing
 
 RATE, MOMENTUM, SEED = 0.05, 0.9, 0
 

@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 from training import main
 
-from kernelwise.app.atomic import replacing
+from kernelwise.atomic import replacing
 
 PATCH, STEP = 32, 16  # pixels: the side of a patch, and from one to the next
 NOISE = 25 / 255  # standard deviation, where white is 1

@@ -17,8 +17,9 @@ import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
 
-from kernelwise.app import atomic, files, tiff
-from kernelwise.errors import ImageError
+from kernelwise import atomic
+from kernelwise.app import files, tiff
+from kernelwise.errors import FileError
 
 GREY = (np.add.outer(np.arange(60) ** 2, np.arange(80) * 3) % 256).astype(np.uint8)
 DEFLATE, LZMA, PACKBITS = 8, 34925, 32773
@@ -102,7 +103,7 @@ def test_packbits_of_runs_and_of_single_bytes_are_both_read(tmp_path: Path, monk
 
 def test_a_tile_far_larger_than_the_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bomb.tif").write_bytes(tiff_of_one_strip(zlib.compress(bytes(1 << 16)), DEFLATE, tile=(65536, 65536)))
-    with pytest.raises(ImageError, match="larger than the limit"):
+    with pytest.raises(FileError, match="larger than the limit"):
         files.read(tmp_path / "bomb.tif")
 
 
@@ -111,7 +112,7 @@ def test_a_tiff_of_a_huge_size_is_refused_before_decoding(tmp_path: Path, bits: 
     data = tiff_of_one_strip(zlib.compress(bytes(1000)), DEFLATE, size=(60_000, 60_000))
     data = data.replace(struct.pack("<HHII", 258, 4, 1, 16), struct.pack("<HHII", 258, 4, 1, bits))
     (tmp_path / "bomb.tif").write_bytes(data)
-    with pytest.raises(ImageError, match="limit"):
+    with pytest.raises(FileError, match="limit"):
         files.read(tmp_path / "bomb.tif")
 
 
@@ -122,7 +123,7 @@ def test_a_text_in_a_png_that_unpacks_to_much_is_no_way_around_the_limit(tmp_pat
     assert (tmp_path / "bomb.png").stat().st_size < 100_000
     try:
         pixels = files.read(tmp_path / "bomb.png").pixels  # the text left out
-    except ImageError as error:
+    except FileError as error:
         assert "bomb.png" in str(error)
     else:
         np.testing.assert_array_equal(pixels, GREY)
@@ -182,7 +183,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(
 ) -> None:
     files.write(tmp_path / "image.png", GREY)
     monkeypatch.setattr(files, "open", refuser(reason), raising=False)  # root may read what nobody may
-    with pytest.raises(ImageError, match=rf"image\.png: {os.strerror(reason)}"):
+    with pytest.raises(FileError, match=rf"image\.png: {os.strerror(reason)}"):
         files.read(tmp_path / "image.png")
 
 
@@ -191,7 +192,7 @@ def test_a_place_that_cannot_be_written_is_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
 ) -> None:
     monkeypatch.setattr(atomic, "open", refuser(reason), raising=False)
-    with pytest.raises(ImageError, match=rf"image\.png: cannot be written: {os.strerror(reason)}"):
+    with pytest.raises(FileError, match=rf"image\.png: cannot be written: {os.strerror(reason)}"):
         files.write(tmp_path / "image.png", GREY)
     assert not list(tmp_path.iterdir())
 
@@ -205,14 +206,14 @@ def refuser(reason: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("name", ["a" * 300 + ".png", "nul\0byte.png"])
 def test_a_name_that_no_system_takes_is_an_image_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ImageError):
+    with pytest.raises(FileError):
         files.read(tmp_path / name)
-    with pytest.raises(ImageError):
+    with pytest.raises(FileError):
         files.write(tmp_path / name, GREY)
 
 
 def test_an_image_larger_than_its_format_allows_is_an_error_and_not_a_file(tmp_path: Path) -> None:
     for name in ("long.webp", "long.jpg"):
-        with pytest.raises(ImageError, match="cannot be written"):
+        with pytest.raises(FileError, match="cannot be written"):
             files.write(tmp_path / name, np.zeros((1, 70_000), np.uint8))
     assert not list(tmp_path.iterdir())

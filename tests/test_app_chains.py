@@ -11,7 +11,7 @@ import pytest
 
 from kernelwise.app import chains
 from kernelwise.app.chains import Line
-from kernelwise.errors import ArgumentError, ImageError
+from kernelwise.errors import ArgumentError, FileError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -74,7 +74,7 @@ def test_another_suffix_or_place_is_refused_and_nothing_is_left(tmp_path: Path) 
     for name in ("chains.txt", "chains"):
         with pytest.raises(ArgumentError, match=r"\.json or \.svg"):
             written(tmp_path / name, SQUARE)
-    with pytest.raises(ImageError, match="there is no folder"):
+    with pytest.raises(FileError, match="there is no folder"):
         written(tmp_path / "nowhere" / "chains.svg", SQUARE)
     assert not list(tmp_path.iterdir())
 

@@ -259,7 +259,7 @@ def test_a_full_disk_keeps_the_old_picture(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, os.strerror(28))
 
     (tmp_path / "out.png").write_bytes(b"old")
-    monkeypatch.setattr("kernelwise.app.atomic.os.fsync", full)
+    monkeypatch.setattr("kernelwise.atomic.os.fsync", full)
     done = call(photo, "-o", tmp_path / "out.png")
     assert done.exit_code == 1 and "No space left on device" in done.stderr
     assert (tmp_path / "out.png").read_bytes() == b"old"

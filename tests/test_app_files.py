@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from kernelwise.app import files
-from kernelwise.errors import ArgumentError, ImageError
+from kernelwise.errors import ArgumentError, FileError
 
 
 def scene(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -118,13 +118,13 @@ def test_a_file_cut_short_anywhere_gives_an_image_error_and_never_other_pixels(t
     whole = files.read(path).pixels
     for length in np.linspace(0, len(data) - 8, 40).astype(int).tolist():
         path.write_bytes(data[:length])
-        with pytest.raises(ImageError, match="image: "):
+        with pytest.raises(FileError, match="image: "):
             files.read(path)
     for missing in range(1, 8):  # the last bytes of some formats only say that this was the end
         path.write_bytes(data[:-missing])
         try:
             pixels = files.read(path).pixels
-        except ImageError:
+        except FileError:
             continue
         np.testing.assert_array_equal(pixels, whole)
 
@@ -140,7 +140,7 @@ def test_changed_bytes_give_pixels_or_an_image_error_and_nothing_else(tmp_path: 
         path.write_bytes(bytes(changed))
         try:
             files.read(path, max_pixels=1_000_000)
-        except ImageError:
+        except FileError:
             refused += 1
     assert refused > 0
 
@@ -157,7 +157,7 @@ def test_changed_bytes_give_pixels_or_an_image_error_and_nothing_else(tmp_path: 
 def test_a_huge_size_in_a_small_file_is_refused_at_once(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "bomb").write_bytes(data)
     start = time.perf_counter()
-    with pytest.raises(ImageError, match="bomb: "):
+    with pytest.raises(FileError, match="bomb: "):
         files.read(tmp_path / "bomb")
     assert time.perf_counter() - start < 0.5
 
@@ -167,7 +167,7 @@ def test_the_limit_is_the_number_of_pixels(tmp_path: Path, name: str) -> None:
     (tmp_path / "image").write_bytes(SAMPLES[name])
     before = Image.MAX_IMAGE_PIXELS
     assert files.read(tmp_path / "image", max_pixels=60 * 80).pixels.shape[:2] == (60, 80)
-    with pytest.raises(ImageError, match="limit"):
+    with pytest.raises(FileError, match="limit"):
         files.read(tmp_path / "image", max_pixels=60 * 80 - 1)
     assert Image.MAX_IMAGE_PIXELS == before
 
@@ -232,7 +232,7 @@ def test_sixteen_bits_per_colour_are_kept_or_refused_but_never_cut_to_eight(tmp_
     deep = scene((20, 30, 3), np.uint16)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
     (tmp_path / "deep.png").write_bytes(png(30, 20, zlib.compress(rows), depth=16))
-    with pytest.raises(ImageError, match="16 bits per colour channel"):
+    with pytest.raises(FileError, match="16 bits per colour channel"):
         files.read(tmp_path / "deep.png")
     (tmp_path / "deep.tif").write_bytes(encoded_tiff(deep, byteorder=">"))
     back = files.read(tmp_path / "deep.tif").pixels
@@ -244,7 +244,7 @@ def test_only_the_listed_formats_are_read_whatever_the_name_says(tmp_path: Path)
     for number, data in enumerate((b"P6 1 1 255 abc", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"just text")):
         path = tmp_path / f"{number}.png"
         path.write_bytes(data)
-        with pytest.raises(ImageError, match="not an image that can be read"):
+        with pytest.raises(FileError, match="not an image that can be read"):
             files.read(path)
     (tmp_path / "wrong.png").write_bytes(SAMPLES["bmp"])
     np.testing.assert_array_equal(files.read(tmp_path / "wrong.png").pixels, COLOUR)
@@ -253,7 +253,7 @@ def test_only_the_listed_formats_are_read_whatever_the_name_says(tmp_path: Path)
 def test_what_is_not_a_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", ".", "missing.png"):
-        with pytest.raises(ImageError):
+        with pytest.raises(FileError):
             files.read(tmp_path / name)
 
 
@@ -265,10 +265,10 @@ def test_a_npy_file_of_objects_is_refused_and_its_code_is_not_run(tmp_path: Path
     trap = np.empty(1, object)
     trap[0] = Trap()
     np.save(tmp_path / "trap.npy", trap, allow_pickle=True)
-    with pytest.raises(ImageError):
+    with pytest.raises(FileError):
         files.read(tmp_path / "trap.npy")
     (tmp_path / "bare.npy").write_bytes(pickle.dumps(trap))
-    with pytest.raises(ImageError):
+    with pytest.raises(FileError):
         files.read(tmp_path / "bare.npy")
     assert not (tmp_path / "sprung").exists()
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 import kernelwise as kw
 from kernelwise.app import kernels, shades
 from kernelwise.app.shades import Scale
-from kernelwise.errors import ArgumentError, ImageError
+from kernelwise.errors import ArgumentError, FileError
 
 DIFFERENCE, MEAN = np.array([[1, -1]]), np.full((3, 3), 1 / 9)
 
@@ -63,7 +63,7 @@ def test_a_kernel_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "text.npy").write_text("1,2")
     for name in ("binary.csv", "text.npy", "missing.csv", "missing.npy"):
-        with pytest.raises(ImageError, match=name):
+        with pytest.raises(FileError, match=name):
             kernels.load(str(tmp_path / name))
 
 

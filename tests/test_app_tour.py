@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import kernelwise as kw
 from kernelwise.app import claims, drawing, outlines, photo, picture, steps, tour
 from kernelwise.app.commands import app
-from kernelwise.errors import ArgumentError, ImageError
+from kernelwise.errors import ArgumentError, FileError
 
 
 def call(*arguments: str | Path) -> Any:
@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_keeps_the_old_picture(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(photo, "STAGES", (2, 5, 12))
-    monkeypatch.setattr("kernelwise.app.atomic.os.fsync", full)
+    monkeypatch.setattr("kernelwise.atomic.os.fsync", full)
     (tmp_path / "tour.png").write_bytes(b"old")
     done = call(small_photo, "-o", tmp_path)
     assert done.exit_code == 1 and "No space left on device" in done.stderr
@@ -206,5 +206,5 @@ def test_the_default_photograph_is_told_missing_when_matplotlib_came_without(mon
         raise FileNotFoundError
 
     monkeypatch.setattr("matplotlib.cbook.get_sample_data", missing)
-    with pytest.raises(ImageError, match="name one"):
+    with pytest.raises(FileError, match="name one"):
         photo.load(None, 10**6)

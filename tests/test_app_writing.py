@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernelwise.app import atomic, files
-from kernelwise.errors import ImageError
+from kernelwise import atomic
+from kernelwise.app import files
+from kernelwise.errors import FileError
 
 GREY = np.arange(60 * 80, dtype=np.uint8).reshape(60, 80)
 COLOUR = np.stack([GREY, 255 - GREY, GREY.T.reshape(60, 80)], axis=-1)
@@ -34,7 +35,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
         monkeypatch.setattr(atomic, "open", lambda *how: FullAfter(open(*how), 10), raising=False)
     else:
         monkeypatch.setattr(atomic.os, failing, full)
-    with pytest.raises(ImageError, match="No space left on device"):
+    with pytest.raises(FileError, match="No space left on device"):
         files.write(path, GREY)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -74,11 +75,11 @@ def test_a_file_that_the_system_cuts_off_never_takes_the_name(tmp_path: Path, su
     code = (
         "import resource, sys, numpy as np\n"
         "from kernelwise.app import files\n"
-        "from kernelwise.errors import ImageError\n"
+        "from kernelwise.errors import FileError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "try:\n"
         "    files.write(sys.argv[1], np.random.default_rng(0).integers(0, 256, (100, 100)).astype(np.uint8))\n"
-        "except ImageError as error:\n"
+        "except FileError as error:\n"
         "    print(error)\n"
     )
     path = tmp_path / f"image{suffix}"
@@ -118,9 +119,9 @@ def test_a_link_is_followed_and_what_is_no_file_is_not_replaced(tmp_path: Path) 
     assert (tmp_path / "link.npy").is_symlink()
     np.testing.assert_array_equal(np.load(tmp_path / "real.npy"), GREY)
     (tmp_path / "folder.npy").mkdir()
-    with pytest.raises(ImageError, match="is not a file"):
+    with pytest.raises(FileError, match="is not a file"):
         files.write(tmp_path / "folder.npy", GREY)
-    with pytest.raises(ImageError, match="there is no folder"):
+    with pytest.raises(FileError, match="there is no folder"):
         files.write(tmp_path / "nowhere" / "image.npy", GREY)
 
 
@@ -128,6 +129,6 @@ def test_a_write_protected_file_is_not_replaced(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "image.npy"
     path.write_bytes(b"old")
     monkeypatch.setattr(atomic.os, "access", lambda *_: False)  # also for root, who may write everything
-    with pytest.raises(ImageError, match="write-protected"):
+    with pytest.raises(FileError, match="write-protected"):
         files.write(path, GREY)
     assert path.read_bytes() == b"old"

@@ -18,7 +18,7 @@ PACKAGE = Path(kernelwise.__file__).parent
 # `stencils` is nothing but constants and stands with the first, so that `correlate(x, "sobel-x")` may look there.
 DOORS = {"torch", "mxnet", "dask", "sklearn", "ndimage"}
 TIERS: list[set[str]] = [
-    {"version", "errors", "lazy", "dtypes", "arrays", "borders", "stencils", "problem", "bands", "native"},
+    {"version", "errors", "atomic", "lazy", "dtypes", "arrays", "borders", "stencils", "problem", "bands", "native"},
     {"jit"},
     {"algorithms"},
     {"plan", "costs", "pieces"},

@@ -4,7 +4,7 @@ KernelwiseError
  +-- ArgumentError      (ValueError)     an argument has a value that is not allowed
  +-- ArgumentTypeError  (TypeError)      an argument is of a kind that is not allowed
  +-- RangeError         (OverflowError)  an exact integer result does not fit in 64 bits
- +-- ImageError         (OSError)        an image file cannot be read or written
+ +-- FileError          (OSError)        a file cannot be read or written
  +-- EngineError        (RuntimeError)   generated code could not be built or started
 
 A message names the argument in backticks, says what is allowed and shows what was given.
@@ -29,8 +29,8 @@ class RangeError(KernelwiseError, OverflowError):
     """An exact integer result does not fit in 64 bits."""
 
 
-class ImageError(KernelwiseError, OSError):
-    """An image file cannot be read or written."""
+class FileError(KernelwiseError, OSError):
+    """A file cannot be read or written."""
 
 
 class EngineError(KernelwiseError, RuntimeError):

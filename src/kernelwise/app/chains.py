@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from ..atomic import replacing
 from ..errors import ArgumentError
-from .atomic import replacing
 
 SUFFIXES = (".json", ".svg")
 FORMAT, VERSION = "kernelwise chains", 1
@@ -57,7 +57,7 @@ def write(
     that found them), `units`, and `chains`, a list of objects with `closed` (true for a ring), `length` (in pixels,
     along the points and back to the first in a ring) and `points`, a list of [x, y]; a chain that has them also has
     `strength` and `direction`, one number for each point.
-    SVG: a page as large as the image, a path for each chain. Raises ArgumentError for another suffix, ImageError or
+    SVG: a page as large as the image, a path for each chain. Raises ArgumentError for another suffix, FileError or
     OSError when the file cannot be written.
     """
     size = (int(shape[0]), int(shape[1]))

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..errors import ArgumentError, ImageError, KernelwiseError
+from ..errors import ArgumentError, FileError, KernelwiseError
 from . import chains, files, options, shades, tracing
 from .terminal import describe, fail, say
 
@@ -132,7 +132,7 @@ def plan(images: Sequence[Path], output: Path | None, chains_to: str | None) -> 
     if output is not None and not folder:
         files.check_suffix(output)
     if folder and output is not None and not output.is_dir():
-        raise ImageError(f"{output}: several images need a folder that is there")
+        raise FileError(f"{output}: several images need a folder that is there")
     jobs = []
     for image in images:
         picture = output / f"{image.stem}.png" if folder and output is not None else output

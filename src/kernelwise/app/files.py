@@ -15,9 +15,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from ..errors import ArgumentError, ImageError
+from ..atomic import replacing
+from ..errors import ArgumentError, FileError
 from . import tiff
-from .atomic import replacing
 
 READABLE = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 MAX_PIXELS = 64_000_000
@@ -54,7 +54,7 @@ def read(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Pictu
     8-bit images are uint8; 16-bit ones stay uint16 and float TIFFs keep their floats. Colour is (H, W, 3) red, green,
     blue; an alpha channel is left out; the EXIF orientation is applied. The size in the header is compared with
     `max_pixels` (width times height) before anything is decoded.
-    Raises ImageError, naming the path, for whatever is wrong with the file.
+    Raises FileError, naming the path, for whatever is wrong with the file.
 
     >>> import tempfile
     >>> name = tempfile.mkdtemp() + "/ramp.png"
@@ -65,13 +65,13 @@ def read(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Pictu
     name = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ImageError("not a file")
+            raise FileError("not a file")
         with open(path, "rb") as stream:
             return _decode(stream, max_pixels)
     # Decoders answer damaged files with exceptions of many kinds (SyntaxError, struct.error, KeyError, ...):
     # whatever they raise means that this file cannot be read.
     except Exception as error:
-        raise ImageError(f"{name}: {_reason(error)}") from error
+        raise FileError(f"{name}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -81,7 +81,7 @@ def _reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, MemoryError):
         return "too large for the memory of this machine"
-    if isinstance(error, ImageError):
+    if isinstance(error, FileError):
         return str(error)
     return f"damaged or not supported ({type(error).__name__}: {error})"
 
@@ -103,7 +103,7 @@ def _read_npy(name: str) -> np.ndarray:
     # Mapped first: that compares the size in the header with the size of the file before memory is taken.
     mapped = np.load(name, mmap_mode="r", allow_pickle=False)
     if mapped.dtype.kind not in "biufc":
-        raise ImageError(f"holds {mapped.dtype}, which are no numbers to compute with")
+        raise FileError(f"holds {mapped.dtype}, which are no numbers to compute with")
     return np.array(mapped, dtype=mapped.dtype.newbyteorder("="))
 
 
@@ -138,7 +138,7 @@ def _pillow_limit(max_pixels: int) -> Iterator[None]:
         try:
             yield
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise ImageError(f"more pixels than the limit of {max_pixels} ({error})") from error
+            raise FileError(f"more pixels than the limit of {max_pixels} ({error})") from error
         finally:
             Image.MAX_IMAGE_PIXELS = before
 
@@ -161,7 +161,7 @@ def _refuse_loss(image: ImageFile.ImageFile) -> None:
     """Pillow reads colour of 16 bits per channel as 8 bits without a word: that is refused here."""
     raw = str(image.tile[0][3]) if image.tile else ""
     if ";16" in raw and image.mode in ("RGB", "RGBA", "LA"):
-        raise ImageError("16 bits per colour channel in this format would be cut to 8: save it as an uncompressed TIFF")
+        raise FileError("16 bits per colour channel in this format would be cut to 8: save it as an uncompressed TIFF")
 
 
 def _pixels(image: Image.Image) -> tuple[np.ndarray, list[str]]:
@@ -185,7 +185,7 @@ def _pixels(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     if image.format == "PNG" and pixels.dtype == np.int32:  # how older Pillow gives 16-bit grey
         pixels = pixels.astype(np.uint16)
     if turned.mode not in ("L", "RGB", "I", "F") and not turned.mode.startswith("I;16"):
-        raise ImageError(f"pixels of the kind {image.mode} cannot be read")
+        raise FileError(f"pixels of the kind {image.mode} cannot be read")
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False), notes
 
 
@@ -203,7 +203,7 @@ def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
 
     Pictures are (H, W) or (H, W, 3) uint8; a .png may be (H, W) uint16 too. The file appears whole or not at all, and
     an old one stays when anything fails. Raises ArgumentError for an unknown suffix or an array the format cannot hold,
-    ImageError when the file cannot be written.
+    FileError when the file cannot be written.
     """
     suffix = check_suffix(path)
     if suffix in PICTURES:
@@ -217,11 +217,11 @@ def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
             else:
                 kind = PICTURES[suffix]
                 Image.fromarray(np.ascontiguousarray(pixels)).save(stream, kind, **SETTINGS.get(kind, {}))
-    except ImageError:
+    except FileError:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{os.fspath(path)}: cannot be written: {reason}") from error
+        raise FileError(f"{os.fspath(path)}: cannot be written: {reason}") from error
 
 
 def _check_picture(suffix: str, pixels: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import stencils
-from ..errors import ArgumentError, ImageError
+from ..errors import ArgumentError, FileError
 from . import files
 
 MAX_TEXT = 64_000_000  # bytes of a .csv kernel
@@ -19,7 +19,7 @@ def load(text: str) -> np.ndarray:
 
     In taps and .csv files a comma goes to the next tap, a semicolon or a new line to the next row; "1/9" is a ninth.
     Whole numbers give an int64 kernel, so that integer images are filtered exactly; others float64. A .npy file keeps
-    its dtype and number of dimensions. Raises ArgumentError for what is none of these, ImageError for a file that
+    its dtype and number of dimensions. Raises ArgumentError for what is none of these, FileError for a file that
     cannot be read.
 
     >>> load("0,1,0; 1,-4,1; 0,1,0").tolist()
@@ -42,9 +42,9 @@ def _csv_text(path: str) -> str:
         with open(path, encoding="utf-8-sig") as stream:
             text = stream.read(MAX_TEXT + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+        raise FileError(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from error
     if len(text) > MAX_TEXT:
-        raise ImageError(f"{path}: larger than {MAX_TEXT} bytes")
+        raise FileError(f"{path}: larger than {MAX_TEXT} bytes")
     return text
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import kernelwise as kw
 
-from ..errors import ArgumentError, ImageError
+from ..errors import ArgumentError, FileError
 from . import claims, files, shades
 from .claims import Claim
 
@@ -68,21 +68,21 @@ class LearnedBack:
 
 
 def load(path: Path | None, max_pixels: int) -> Photograph:
-    """Read the user's photograph, or the one that Matplotlib brings. ImageError if it is missing or too small."""
+    """Read the user's photograph, or the one that Matplotlib brings. FileError if it is missing or too small."""
     if path is None:
         from matplotlib import cbook
 
         try:
             path = Path(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
         except FileNotFoundError:
-            raise ImageError("Matplotlib came without its photograph: name one, kernelwise tour photo.jpg") from None
+            raise FileError("Matplotlib came without its photograph: name one, kernelwise tour photo.jpg") from None
     picture = files.read(path, max_pixels=max_pixels)
     grey = shades.luma(picture.pixels)
     if not picture.is_image or min(grey.shape) < MIN_SIDE:
-        raise ImageError(f"{path}: the tour needs an image of at least {MIN_SIDE} x {MIN_SIDE} pixels")
+        raise FileError(f"{path}: the tour needs an image of at least {MIN_SIDE} x {MIN_SIDE} pixels")
     pixels = (grey / shades.white_of(grey)).astype(np.float32)
     if not np.isfinite(pixels).all():
-        raise ImageError(f"{path}: the tour needs an image without NaN or infinity")
+        raise FileError(f"{path}: the tour needs an image without NaN or infinity")
     return Photograph(path.name, pixels, picture.notes)
 
 

@@ -12,9 +12,9 @@ from matplotlib.patches import Rectangle
 
 import kernelwise as kw
 
-from ..errors import ImageError
+from ..atomic import replacing
+from ..errors import FileError
 from . import outlines, photo, steps
-from .atomic import replacing
 from .drawing import BLUE, INK, PAPER, QUIET, SIGNED, WARM, Page, own_style, shrunk
 
 WIDTH, MARGIN, GAP = 1600, 56, 40
@@ -65,7 +65,7 @@ def page_height(shape: tuple[int, ...]) -> int:
 
 
 def write(path: str | os.PathLike[str], story: Story) -> None:
-    """Draw the page and write it as a PNG of WIDTH x page_height pixels. ImageError when it cannot be written."""
+    """Draw the page and write it as a PNG of WIDTH x page_height pixels. FileError when it cannot be written."""
     with own_style():
         page = Page(WIDTH, page_height(story.photograph.pixels.shape))
         _title(page)
@@ -78,10 +78,10 @@ def write(path: str | os.PathLike[str], story: Story) -> None:
         try:
             with replacing(path) as stream:
                 page.save(stream)
-        except ImageError:
+        except FileError:
             raise
         except OSError as error:
-            raise ImageError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
+            raise FileError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
 
 
 def _title(page: Page) -> None:

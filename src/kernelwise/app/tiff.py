@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
-from ..errors import ImageError
+from ..errors import FileError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian, TIFF and BigTIFF
 KINDS = "iuf"
@@ -31,20 +31,20 @@ def read_deep(stream: BinaryIO, max_pixels: int) -> tuple[np.ndarray, int, int] 
 
     Pixels are (H, W) or (H, W, channels) of the file's own dtype: integers of 16 bits and more, or floats.
     None means that Pillow is to read it: samples of 8 bits or fewer, or a compression that tifffile does not know
-    by itself. Raises ImageError for a size above `max_pixels`, a layout that is no image, or missing bytes;
+    by itself. Raises FileError for a size above `max_pixels`, a layout that is no image, or missing bytes;
     tifffile's own errors pass.
     """
     with tifffile.TiffFile(stream) as file:
         page = file.pages.first
         height, width, samples = sizes = page.imagelength, page.imagewidth, page.samplesperpixel
         if not all(isinstance(size, int) and size > 0 for size in sizes):  # in a damaged file a size may be a tuple
-            raise ImageError("the size in the header is damaged")
+            raise FileError("the size in the header is damaged")
         if height * width > max_pixels:
-            raise ImageError(f"{width} x {height} pixels; the limit here is {max_pixels}")
+            raise FileError(f"{width} x {height} pixels; the limit here is {max_pixels}")
         if page.dtype is None or page.dtype.itemsize == 1:
             return None
         if page.dtype.kind not in KINDS or samples not in CHANNELS or page.imagedepth != 1:
-            raise ImageError(f"a TIFF of {samples} samples of {page.dtype} per pixel is not an image that can be read")
+            raise FileError(f"a TIFF of {samples} samples of {page.dtype} per pixel is not an image that can be read")
         _check_extents(page, stream)
         _check_inflation(page, stream, max_pixels, page.dtype.itemsize)
         try:
@@ -73,10 +73,10 @@ def _check_extents(page: tifffile.TiffPage, stream: BinaryIO) -> None:
     """Every strip or tile must lie inside the file: what is missing would otherwise be read as zeros."""
     size = stream.seek(0, os.SEEK_END)
     if not page.dataoffsets or len(page.dataoffsets) != len(page.databytecounts):
-        raise ImageError("the list of strips is damaged")
+        raise FileError("the list of strips is damaged")
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         if offset <= 0 or count <= 0 or offset + count > size:
-            raise ImageError(f"the file is truncated: bytes {offset} to {offset + count} are missing")
+            raise FileError(f"the file is truncated: bytes {offset} to {offset + count} are missing")
 
 
 def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int, itemsize: int) -> None:
@@ -86,7 +86,7 @@ def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int,
     the strip, they are unpacked here first, a piece at a time and no further than the strip goes.
     """
     if math.prod(page.chunks) > max(max_pixels, LEAST_TILE):
-        raise ImageError(f"tiles of {page.chunks} pixels are larger than the limit of {max_pixels} pixels")
+        raise FileError(f"tiles of {page.chunks} pixels are larger than the limit of {max_pixels} pixels")
     allowed = math.prod(page.chunks) * itemsize
     measure, most = UNPACKED.get(page.compression, (None, 0))
     if measure is None:
@@ -95,7 +95,7 @@ def _check_inflation(page: tifffile.TiffPage, stream: BinaryIO, max_pixels: int,
         if count * most > allowed + SPARE:
             stream.seek(offset)
             if measure(stream.read(count), allowed) > allowed:
-                raise ImageError(f"a strip or tile unpacks to more than its {allowed} bytes")
+                raise FileError(f"a strip or tile unpacks to more than its {allowed} bytes")
 
 
 def _inflated(data: bytes, enough: int) -> int:

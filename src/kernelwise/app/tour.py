@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ImageError
+from ..errors import FileError
 from . import outlines, photo, picture, steps
 from .claims import Claim
 
@@ -57,11 +57,11 @@ class Teller:
 def take(path: Path | None, folder: Path, *, max_pixels: int) -> bool:
     """Tell the tour with the photograph at `path` (None: one that comes along) and write tour.png into `folder`.
 
-    True when every claim held; otherwise no picture is written. Raises ImageError for a photograph that cannot be read,
+    True when every claim held; otherwise no picture is written. Raises FileError for a photograph that cannot be read,
     a folder that is not there, or a picture that cannot be written.
     """
     if not folder.is_dir():
-        raise ImageError(f"{folder}: there is no such folder")
+        raise FileError(f"{folder}: there is no such folder")
     photograph = photo.load(path, max_pixels)
     teller = Teller()
     operator, layer, edges, learning = steps.operator(), steps.layer(), steps.edges(), steps.learning()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomic import replacing
+from ...atomic import replacing
 from . import calls, canny, cases, comparison, door, gradients, layers, machine, measure, processes, report, rivals
 from .timing import Pace
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import ImageError
+from .errors import FileError
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     The bytes go to a temporary file in the same folder, are forced to the disk, and only then take the name.
     When anything fails (a full disk, an error of the encoder, Ctrl-C), the temporary is removed and a file that
     was there before is untouched. A link is followed; an existing file keeps its permissions.
-    Raises ImageError when the place cannot be written, and whatever the block raises.
+    Raises FileError when the place cannot be written, and whatever the block raises.
 
     >>> import tempfile
     >>> name = Path(tempfile.mkdtemp(), "note.bin")
@@ -48,17 +48,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _check_target(target: Path, path: str | os.PathLike[str]) -> int | None:
-    """The permissions of the file that is there, None if there is none; ImageError if it cannot be replaced."""
+    """The permissions of the file that is there, None if there is none; FileError if it cannot be replaced."""
     if not target.parent.is_dir():
-        raise ImageError(f"{os.fspath(path)}: there is no folder {target.parent}")
+        raise FileError(f"{os.fspath(path)}: there is no folder {target.parent}")
     try:
         status = target.stat()
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"{os.fspath(path)}: is there already and is not a file")
+        raise FileError(f"{os.fspath(path)}: is there already and is not a file")
     if not os.access(target, os.W_OK):
-        raise ImageError(f"{os.fspath(path)}: is write-protected")
+        raise FileError(f"{os.fspath(path)}: is write-protected")
     return stat.S_IMODE(status.st_mode)
 
 
