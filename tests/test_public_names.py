@@ -15,6 +15,7 @@ PUBLIC = {
     "Conv2D",
     "Conv3D",
     "Filter",
+    "PreparedConv",
     "__version__",
     "clear_cache",
     "conv",

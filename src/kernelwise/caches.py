@@ -25,7 +25,8 @@ def clear_cache(disk: bool = False) -> None:
     launch.forget()
     if passes := sys.modules.get("kernelwise.algorithms.canny.launch"):
         passes.forget()
-    for name in ("launch", "winograd_launch", "weights", "across_launch", "slopes_launch"):
+    slopes = "slopes_launch", "slopes_winograd_launch", "slopes_fold", "slopes_collect"
+    for name in ("launch", "winograd_launch", "weights", "across_launch", *slopes):
         if layers := sys.modules.get(f"kernelwise.algorithms.layer.{name}"):
             layers.forget()
     if gradients := sys.modules.get("kernelwise.edges.gradients"):
@@ -33,7 +34,7 @@ def clear_cache(disk: bool = False) -> None:
     for name in ("matching", "chains"):
         if routines := sys.modules.get(f"kernelwise.edges.{name}"):
             routines.forget()
-    for name in ("layers.prepared", "torch.prepared"):
+    for name in ("layers.prepared", "layers.convolution", "torch.prepared"):
         if prepared := sys.modules.get(f"kernelwise.{name}"):
             prepared.forget()
     if stencils := sys.modules.get("kernelwise.stencils"):

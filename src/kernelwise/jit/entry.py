@@ -48,9 +48,9 @@ def bind(
     """``apply(x, out)``: run a routine on these two arrays if they fit, else return None and do nothing.
 
     They fit if both are plain ndarrays (no subclass) of the given shapes and native dtypes, C-contiguous and aligned,
-    `out` writable, and no byte of one is a byte of the other. ``args`` are at most 64 words of int64; each call gets a
-    copy of them whose first two are the addresses of the data of ``x`` and ``out``. ``routine``, ``scratch_bytes``,
-    ``units`` and ``threads`` are those of `pool.run`, and so is what a call may raise. ``release`` lets other Python
+    `out` writable, and no byte of one is a byte of the other. ``args`` are at most MAX_ARGS words of int64; each call
+    gets a copy of them whose first two are the addresses of the data of ``x`` and ``out``. ``routine``,
+    ``scratch_bytes``, ``units`` and ``threads`` are those of `pool.run`, and so is what a call may raise. ``release`` lets other Python
     threads run meanwhile, which is worth its 50 ns only for longer jobs. ``keep`` is whatever must live as long as the
     callable, above all the routine's code.
     """

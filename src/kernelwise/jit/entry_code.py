@@ -8,7 +8,7 @@ from .records import JOB, JOB_BYTES, NO_MEMORY, PAUSED
 from .types import I1, I32, I64, PTR, VOID
 from .values import Record, Value
 
-MAX_ARGS = 64
+MAX_ARGS = 80
 STEP = 8  # words of the arguments that are copied at once
 
 JOB_FIELDS = ("routine", "args", "scratch_bytes", "units", "participants")  # the first fields of JOB

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .convolution import PreparedConv
 from .functions import conv, conv_bias_gradient, conv_input_gradient, conv_transpose, conv_weight_gradient
 from .modules import Conv1D, Conv2D, Conv3D, Gradients
 
@@ -10,6 +11,7 @@ __all__ = [
     "Conv2D",
     "Conv3D",
     "Gradients",
+    "PreparedConv",
     "conv",
     "conv_bias_gradient",
     "conv_input_gradient",

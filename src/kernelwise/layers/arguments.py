@@ -83,6 +83,13 @@ def check_groups(groups: Any, outputs: int, of: str = "output channels in `w`") 
     return number
 
 
+def check_channels(name: str, array: np.ndarray, channels: int) -> None:
+    if array.shape[1] != channels:
+        raise ArgumentError(
+            f"`{name}` must have {channels} channels, as `w` and `groups` say (got {array.shape[1]} in {array.shape})"
+        )
+
+
 def vector(name: str, values: Any, n: int) -> np.ndarray | None:
     """(n,) or None."""
     if values is None:

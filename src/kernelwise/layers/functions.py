@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..correlation import check_threads
 from ..errors import ArgumentError
-from ..problem import Axis, one_of, per_axis, whole_number
+from ..problem import one_of, per_axis, whole_number
 from .arguments import (
     PRECISIONS,
+    check_channels,
     check_groups,
     images,
     limits,
@@ -23,12 +22,13 @@ from .arguments import (
     vector,
     weights,
 )
+from .converting import as_dtype, as_given, in_parts
+from .convolution import SMALL, Convolution, small
 from .input_gradient import hand_back, input_gradient, transposed
-from .operations import batches, bias_gradient, correlate, image_bytes
+from .operations import bias_gradient
 from .weight_gradient import weight_gradient
-from .window import LARGEST_PADDING, Window, window
+from .window import LARGEST_PADDING, Window, fitting, window
 
-PART_BYTES = 16 << 20  # of images that are converted at a time
 LARGEST_IMAGE = 2**31 - 1
 
 
@@ -84,31 +84,14 @@ def conv(
              [-1., -1.],
              [-1., -1.]]]])
     """
-    kernels = weights(w)
-    n = kernels.ndim - 2
-    groups = check_groups(groups, len(kernels))
-    pictures = images("x", x, n, layout)
-    _check_channels("x", pictures, kernels.shape[1] * groups)
-    how = padding, stride, dilation, border
-    look = _axes if all(type(value) in (int, str) for value in how) else _axes.__wrapped__
-    axes = look(kernels.shape[2:], pictures.shape, *how)
-    one_of("precision", precision, PRECISIONS)
-    kept, workers = limits(activation), check_threads(threads)
-    dtype = result_dtype(pictures.dtype)
-    shift = vector("bias", bias, len(kernels))
-    to = (len(pictures), len(kernels), *(axis.out for axis in axes))
-    place = result(out, to, dtype, layout, "`x` and `padding`")
-
-    def compute(x: np.ndarray, out: np.ndarray) -> None:
-        correlate(
-            x, packed, axes, summed, groups=groups, border=border, limits=kept, precision=precision, out=out,
-            threads=workers,
-        )  # fmt: skip
-
-    sums = sums_dtype(dtype)
-    packed, summed = _as(kernels, sums), None if shift is None else _as(shift, sums)
-    _in_parts(pictures, place, sums, compute)
-    return _given(out, place, layout)
+    plain = type(w) is np.ndarray and w.size <= SMALL and (bias is None or type(bias) is np.ndarray)
+    if plain and type(stride) is type(dilation) is type(groups) is int and type(padding) in (int, str):
+        taps = w.tobytes(), w.shape, w.dtype, bias is None or (bias.tobytes(), bias.shape, bias.dtype)
+        of = stride, padding, dilation, groups, border, activation, precision, layout, threads
+        found = small((taps, of, type(threads)), w, bias, of)
+    else:
+        found = Convolution(w, bias, stride, padding, dilation, groups, border, activation, precision, layout, threads)
+    return found(x, out)
 
 
 def conv_transpose(
@@ -152,7 +135,7 @@ def conv_transpose(
     n = kernels.ndim - 2
     groups = check_groups(groups, len(kernels), "input channels in `w`")
     pictures = images("x", x, n, layout)
-    _check_channels("x", pictures, len(kernels))
+    check_channels("x", pictures, len(kernels))
     shape = window(kernels.shape[2:], padding, stride, dilation)
     sizes = _transposed_sizes(shape, pictures.shape[2:], per_axis("output_padding", output_padding, n, 0))
     axes = tuple(axis._replace(out=m) for axis, m in zip(shape.axes(sizes), pictures.shape[2:], strict=True))
@@ -163,7 +146,7 @@ def conv_transpose(
     shift = vector("bias", bias, outputs)
     place = result(out, (len(pictures), outputs, *sizes), dtype, layout, "`x`, `stride` and `padding`")
     sums = sums_dtype(dtype)
-    flipped, summed = transposed(_as(kernels, sums), groups), None if shift is None else _as(shift, sums)
+    flipped, summed = transposed(as_dtype(kernels, sums), groups), None if shift is None else as_dtype(shift, sums)
     ranges = [(0, size) for size in sizes]
 
     def compute(x: np.ndarray, out: np.ndarray) -> None:
@@ -171,8 +154,8 @@ def conv_transpose(
             x, flipped, axes, ranges, out, summed, groups=groups, limits=kept, precision=precision, threads=workers
         )
 
-    _in_parts(pictures, place, sums, compute)
-    return _given(out, place, layout)
+    in_parts(pictures, place, sums, compute)
+    return as_given(out, place, layout)
 
 
 def conv_input_gradient(
@@ -212,20 +195,20 @@ def conv_input_gradient(
     slopes = images("dy", dy, n, layout)
     sizes = per_axis("shape", shape, n, 0, LARGEST_IMAGE)
     view = window(kernels.shape[2:], padding, stride, dilation, border)
-    axes = _fitting(view, sizes, "shape", sizes)
+    axes = fitting(view, sizes, "shape", sizes)
     _check_slopes(slopes, (len(slopes), len(kernels), *(axis.out for axis in axes)), layout)
     one_of("precision", precision, PRECISIONS)
     workers, dtype = check_threads(threads), result_dtype(slopes.dtype)
     channels = kernels.shape[1] * groups
     place = result(out, (len(slopes), channels, *sizes), dtype, layout, "`shape` and `w`")
     sums = sums_dtype(dtype)
-    packed = _as(kernels, sums)
+    packed = as_dtype(kernels, sums)
 
     def compute(dy: np.ndarray, out: np.ndarray) -> None:
         input_gradient(dy, packed, axes, out, groups=groups, border=border, precision=precision, threads=workers)
 
-    _in_parts(slopes, place, sums, compute)
-    return _given(out, place, layout)
+    in_parts(slopes, place, sums, compute)
+    return as_given(out, place, layout)
 
 
 def conv_weight_gradient(
@@ -238,6 +221,7 @@ def conv_weight_gradient(
     dilation: Any = 1,
     groups: int = 1,
     border: str = "constant",
+    precision: str = "fast",
     layout: str = "channels_first",
     out: np.ndarray | None = None,
     threads: int | None = None,
@@ -253,8 +237,8 @@ def conv_weight_gradient(
     taps : of the kernels on each spatial axis, (kh, kw), or a number for all.
     others : as in `conv`.
 
-    Returns (o, c / groups, *taps) of the dtype of x; added up in float64, in short stretches in the images' dtype.
-    Bits do not depend on ``threads``.
+    Returns (o, c / groups, *taps) of the dtype of x. precision="exact": added up in float64, in short stretches in the
+    images' dtype. Bits do not depend on ``threads``.
 
     Raises ArgumentError or ArgumentTypeError naming the argument.
 
@@ -271,12 +255,14 @@ def conv_weight_gradient(
     groups = check_groups(groups, outputs, "channels of `dy`")
     if channels % groups:
         raise ArgumentError(f"`groups` must divide the {channels} channels of `x` (got {groups})")
-    axes = _fitting(view, pictures.shape[2:], "x", pictures.shape)
+    axes = fitting(view, pictures.shape[2:], "x", pictures.shape)
     _check_slopes(slopes, (len(pictures), outputs, *(axis.out for axis in axes)), layout)
     workers, dtype = check_threads(threads), result_dtype(pictures.dtype)
     place = result(out, (outputs, channels // groups, *view.taps), dtype, "channels_first", "`taps`")
-    with np.errstate(over="ignore"):
-        place[...] = weight_gradient(slopes, pictures, axes, groups, border, sums_dtype(dtype), workers)
+    one_of("precision", precision, PRECISIONS)
+    weight_gradient(
+        slopes, pictures, axes, groups, border, sums_dtype(dtype), workers, precision=precision, out=place
+    )
     return place
 
 
@@ -301,37 +287,10 @@ def conv_bias_gradient(dy: Any, *, layout: str = "channels_first") -> np.ndarray
 # ---------------------------------------------------------------- shapes
 
 
-def _check_channels(name: str, array: np.ndarray, channels: int) -> None:
-    if array.shape[1] != channels:
-        raise ArgumentError(
-            f"`{name}` must have {channels} channels, as `w` and `groups` say (got {array.shape[1]} in {array.shape})"
-        )
-
-
 def _check_slopes(dy: np.ndarray, wanted: tuple[int, ...], layout: str) -> None:
     if dy.shape != wanted:
         shown = [(s[0], *s[2:], s[1]) if layout == "channels_last" else s for s in (wanted, dy.shape)]
         raise ArgumentError(f"`dy` must have the shape of the layer's result, {shown[0]} (got {shown[1]})")
-
-
-@lru_cache(maxsize=1024)
-def _axes(
-    taps: tuple[int, ...], shape: tuple[int, ...], padding: Any, stride: Any, dilation: Any, border: Any
-) -> tuple[Axis, ...]:
-    """The geometry for images of this shape; remembered for arguments that are equal only where they are the same."""
-    return _fitting(window(taps, padding, stride, dilation, border), shape[2:], "x", shape)
-
-
-def _fitting(view: Window, sizes: tuple[int, ...], name: str, shape: tuple[int, ...]) -> tuple[Axis, ...]:
-    """The geometry for images of these sizes, if a window fits into them."""
-    axes = view.axes(sizes)
-    short = [axis.n for axis in axes if axis.out == 0 and (axis.n or view.padding != "same")]
-    if short:
-        least = view.least()
-        raise ArgumentError(f"`{name}` must have at least {least} pixels on its spatial axes (got {shape})")
-    if view.border != "constant" and any(axis.n == 0 and axis.out for axis in axes):
-        raise ArgumentError(f"`border`={view.border!r} cannot extend an axis of length 0; 'constant' can")
-    return axes
 
 
 def _transposed_sizes(view: Window, sizes: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
@@ -349,45 +308,6 @@ def _transposed_sizes(view: Window, sizes: tuple[int, ...], more: tuple[int, ...
     if min(found) < 1 and 0 not in sizes:
         raise ArgumentError(f"`padding` leaves no pixel of a result of {tuple(found)} (got {view.padding})")
     return tuple(max(0, whole_number("x", size, -(4 * LARGEST_PADDING), LARGEST_IMAGE)) for size in found)
-
-
-# ---------------------------------------------------------------- arrays that are converted on their way
-
-
-def _as(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """In native order and aligned, of this dtype; itself if it is so already."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.require(array, dtype, "A")
-
-
-def _in_parts(
-    x: np.ndarray, out: np.ndarray, sums: np.dtype, compute: Callable[[np.ndarray, np.ndarray], None]
-) -> None:
-    """compute(x, out) where both can be used as they lie; else some images at a time, converted."""
-    if np.may_share_memory(x, out):
-        apart = np.empty(out.shape, out.dtype.newbyteorder("="))
-        _in_parts(x, apart, sums, compute)
-        out[...] = apart
-        return
-    reads = x.dtype == sums and x.dtype.isnative and x.flags.aligned
-    writes = out.dtype == sums and out.dtype.isnative and out.flags.aligned
-    if reads and writes:
-        compute(x, out)
-        return
-    each = image_bytes(x, sums) * (not reads) + image_bytes(out, sums) * (not writes)
-    for part in batches(len(x), each, PART_BYTES):
-        place = out[part] if writes else np.empty(out[part].shape, sums)
-        compute(_as(x[part], sums), place)
-        if not writes:
-            with np.errstate(over="ignore"):
-                out[part] = place
-
-
-def _given(out: np.ndarray | None, place: np.ndarray, layout: str) -> np.ndarray:
-    """The result as the caller sees it."""
-    if out is not None:
-        return out
-    return np.moveaxis(place, 1, -1) if layout == "channels_last" else place
 
 
 __all__ = [

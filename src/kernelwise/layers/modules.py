@@ -1,4 +1,4 @@
-"""Layers as objects: they hold the weights, look at what comes in, and leave the computing to `functions`."""
+"""Layers as objects: they hold the weights, look at what comes in, and leave the computing to others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..arrays import as_image
 from ..errors import ArgumentError, ArgumentTypeError
 from ..problem import LARGEST_RESULT, one_of, per_axis, whole_number
 from .arguments import LAYOUTS, LETTERS, PRECISIONS, check_groups, limits, real_array
-from .functions import conv, conv_bias_gradient, conv_input_gradient, conv_weight_gradient
+from .convolution import SMALL, Convolution, PreparedConv
+from .functions import conv_bias_gradient, conv_input_gradient, conv_weight_gradient
 from .window import window
 
 DTYPES = ("float32", "float64")
@@ -63,6 +64,7 @@ class _Conv:
             raise ArgumentTypeError(f"`bias` must be True or False (got {bias!r})")
         self._bias = np.zeros(self.channels, self.dtype) if bias else None
         self._weight: np.ndarray | None = None
+        self._kept: tuple[Any, Convolution] | None = None  # what it was made of, and the layer made of that
         if in_channels is not None:
             self._begin(check_groups_divide(self.groups, whole_number("in_channels", in_channels, 1, MOST_CHANNELS)))
 
@@ -135,9 +137,26 @@ class _Conv:
 
     def __call__(self, x: Any) -> np.ndarray:
         """The layer's result, (n, o, ...) or (n, ..., o), for images x of (n, i, ...) or (n, ..., i)."""
+        if self._weight is not None and type(x) is np.ndarray and x.dtype == self.dtype:
+            done = self._now().at_once(x)
+            if done is not None:
+                return done
         x = self._images(x)
-        options = {**self._options, "activation": self.activation, "precision": self.precision}
-        return conv(x, self.weight, self._bias, **options)
+        return self._now()(x)
+
+    def prepare(self, threads: int | None = None) -> PreparedConv:
+        """The layer with the weights that it has now, packed once: for inference.
+
+        The layer itself packs them in every call, as anybody may have changed them; what is prepared does not see
+        later changes. Images of other dtypes are taken as `conv` takes them.
+
+        >>> layer = Conv2D(1, (1, 2), in_channels=1)
+        >>> layer.weight = [[[[1, -1]]]]
+        >>> layer.prepare()(np.array([[[[1.0, 1.0, 0.0]]]], np.float32))
+        array([[[[0., 1.]]]], dtype=float32)
+        """
+        how = {**self._options, "activation": self.activation, "precision": self.precision}
+        return PreparedConv(self.weight, self._bias, threads=threads, **how)
 
     def gradients(self, x: Any, dy: Any) -> Gradients:
         """The gradients of sum(dy * layer(x)) by x, weight and bias, which is how a loss with gradient dy falls.
@@ -176,6 +195,26 @@ class _Conv:
         shown |= {n: v for n in names if (v := getattr(self, n)) != getattr(plain, n)}
         listed = "".join(f", {name}={value!r}" for name, value in shown.items() if value is not None)
         return f"{type(self).__name__}({self.channels}, {self.kernel_size}{listed}, dtype={self.dtype.name!r})"
+
+    def _now(self) -> Convolution:
+        """The layer with the weights that it has now. Few are known by their numbers, which may change at any time;
+        many are packed about as quickly as compared."""
+        weight, bias = self.weight, self._bias
+        if weight.size > SMALL:
+            return self._made_of(weight, bias)
+        numbers = weight.tobytes(), b"" if bias is None else bias.tobytes()
+        known = numbers, self.activation, self.precision, self.layout, self.groups
+        kept = self._kept
+        if kept is None or kept[0] != known:
+            weight = np.frombuffer(numbers[0], self.dtype).reshape(weight.shape)
+            bias = None if bias is None else np.frombuffer(numbers[1], self.dtype)
+            kept = self._kept = known, self._made_of(weight, bias, lasting=True)
+        return kept[1]
+
+    def _made_of(self, weight: Any, bias: Any, lasting: bool = False) -> Convolution:
+        view, how = self._window, (self.activation, self.precision, self.layout)
+        geometry = view.stride, view.padding, view.dilation, self.groups, view.border
+        return Convolution(weight, bias, *geometry, *how, None, lasting=lasting)
 
     # ---------------------------------------------------------------- looking at arguments
 

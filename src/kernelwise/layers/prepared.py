@@ -22,6 +22,7 @@ from ..problem import Axis
 from ..run import worth
 
 UNLIMITED = (-np.inf, np.inf)
+RESIDUAL = 4  # its place among the arguments of a routine
 MOST_STARTS = 8  # shapes and layouts that a layer is kept ready for; of more, the oldest are made again
 
 
@@ -30,16 +31,20 @@ class Start(NamedTuple):
 
     plan: Plan
     address: int
-    args: np.ndarray  # image, result, weights, bias first
+    args: np.ndarray  # image, result, weights, bias and, if one is added, residual first
     scratch: int
     units: int
     workers: int
+    seconds: float  # predicted, on one thread
     keep: tuple[Any, ...]
+    residual: bool = False  # whether an array like the result is added, before limits are kept
 
-    def run(self, image: int, result: int) -> None:
+    def run(self, image: int, result: int, residual: int = 0) -> None:
         """The layer from and to arrays at these addresses."""
         args = self.args.copy()
         args[0], args[1] = image, result
+        if self.residual:
+            args[RESIDUAL] = residual
         pool.run(self.address, args.ctypes.data, self.scratch, self.units, self.workers)
 
 
@@ -85,14 +90,21 @@ class PreparedLayer:
         start.run(x.ctypes.data, out.ctypes.data)
 
     def start(
-        self, axes: tuple[Axis, ...], images: int, image_strides: Strides, result_strides: Strides, threads: int
+        self,
+        axes: tuple[Axis, ...],
+        images: int,
+        image_strides: Strides,
+        result_strides: Strides,
+        threads: int,
+        residual: bool = False,
     ) -> Start:
-        """What runs the layer on so many images. Threads: at most so many, as many as the work is worth."""
-        target = current_target()
-        key = axes, images, image_strides, result_strides, threads, target
+        """What runs the layer on so many images. Threads: at most so many, as many as the work is worth. ``residual``:
+        add an array that lies like the result, but shares no memory with it, before limits are kept; the Start's own
+        ``residual`` tells whether its routine can."""
+        key = axes, current_target(), images, image_strides, result_strides, threads, residual
         found = self._starts.get(key)
         if found is None:
-            found = self._make(target, axes, images, image_strides, result_strides, threads)
+            found = self._make(*key)
             kept = list(self._starts.items())[1 - MOST_STARTS :]
             self._starts = dict([*kept, (key, found)])
         return found
@@ -105,14 +117,15 @@ class PreparedLayer:
 
     def _make(
         self,
-        target: Target,
         axes: tuple[Axis, ...],
+        target: Target,
         images: int,
         image_strides: Strides,
         result_strides: Strides,
         threads: int,
+        residual: bool,
     ) -> Start:
-        cut = _cut(self.problem(axes), target, images, image_strides, result_strides, *self._how, threads)
+        cut = _cut(self.problem(axes), target, images, image_strides, result_strides, *self._how, threads, residual)
         packing = choice.packing(cut.plan)
         packed = next((s.keep[:2] for s in self._starts.values() if choice.packing(s.plan) == packing), None)
         if packed is None:
@@ -135,17 +148,30 @@ def _cut(
     once: bool,
     lanes: str | None,
     threads: int,
+    residual: bool,
 ) -> Start:
     """All but the weights."""
     plan = choice.plan(problem, target, image_strides, result_strides, precision, once, lanes)
-    workers = worth(images * choice.nanoseconds(plan, once) * 1e-9, threads)
-    ready = choice.prepare(plan, images, image_strides, result_strides, limits, workers)
-    return Start(plan, *ready[:-1], workers, ready.keep)
+    seconds = images * choice.nanoseconds(plan, once) * 1e-9
+    workers = worth(seconds, threads)
+    adds = residual and choice.adds_residual(plan)
+    ready = choice.prepare(plan, images, image_strides, result_strides, limits, workers, adds)
+    return Start(plan, *ready[:-1], workers, seconds, ready.keep, adds)
 
 
 def strides5(x: np.ndarray) -> Strides:
     """In bytes: batch, channel, plane, row, column."""
     return (*x.strides[:2], *(0,) * (5 - x.ndim), *x.strides[2:])
+
+
+def plain_strides(shape: tuple[int, ...], size: int, layout: str) -> Strides:
+    """Those of a C-contiguous array of (n, c, ...), or (n, ..., c) with "channels_last", of ``size`` bytes a number."""
+    steps = [size]
+    for n in shape[:0:-1]:
+        steps.append(steps[-1] * n)
+    batch, *inner = steps[::-1]
+    channel = inner.pop(-1 if layout == "channels_last" else 0)
+    return (batch, channel, *(0,) * (5 - len(shape)), *inner)
 
 
 def forget() -> None:

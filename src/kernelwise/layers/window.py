@@ -73,6 +73,18 @@ def window(taps: tuple[int, ...], padding: Any, stride: Any = 1, dilation: Any =
     return Window(taps, canonical_padding(padding, n), steps, gaps, border)
 
 
+def fitting(view: Window, sizes: tuple[int, ...], name: str, shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """The geometry for images of these sizes, if a window fits into them."""
+    axes = view.axes(sizes)
+    short = [axis.n for axis in axes if axis.out == 0 and (axis.n or view.padding != "same")]
+    if short:
+        least = view.least()
+        raise ArgumentError(f"`{name}` must have at least {least} pixels on its spatial axes (got {shape})")
+    if view.border != "constant" and any(axis.n == 0 and axis.out for axis in axes):
+        raise ArgumentError(f"`border`={view.border!r} cannot extend an axis of length 0; 'constant' can")
+    return axes
+
+
 def canonical_padding(padding: Any, n: int) -> tuple[Pair, ...] | str:
     """For two axes: 1 -> ((1, 1), (1, 1)); (1, 2) -> ((1, 1), (2, 2)); ((0, 1), (2, 3)) stays; "valid" is 0."""
     allowed = "`padding` must be a number of pixels, one for each axis, a pair for each, 'valid' or 'same'"
