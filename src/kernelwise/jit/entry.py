@@ -49,10 +49,10 @@ def bind(
 
     They fit if both are plain ndarrays (no subclass) of the given shapes and native dtypes, C-contiguous and aligned,
     `out` writable, and no byte of one is a byte of the other. ``args`` are at most MAX_ARGS words of int64; each call
-    gets a copy of them whose first two are the addresses of the data of ``x`` and ``out``. ``routine``,
-    ``scratch_bytes``, ``units`` and ``threads`` are those of `pool.run`, and so is what a call may raise. ``release`` lets other Python
-    threads run meanwhile, which is worth its 50 ns only for longer jobs. ``keep`` is whatever must live as long as the
-    callable, above all the routine's code.
+    gets a copy of them whose first two are the addresses of the data of ``x`` and ``out``. ``routine``, ``units``,
+    ``scratch_bytes`` and ``threads`` are those of `pool.run`, and so is what a call may raise. ``release`` lets other
+    Python threads run meanwhile, which is worth its 50 ns only for longer jobs. ``keep`` is whatever must live as long
+    as the callable, above all the routine's code.
     """
     if args.dtype != np.int64 or args.ndim != 1 or not 2 <= args.size <= MAX_ARGS:
         raise ArgumentError(f"`args` must be 2 to {MAX_ARGS} words of int64 (got {args.dtype} {args.shape})")
