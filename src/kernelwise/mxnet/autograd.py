@@ -12,6 +12,7 @@ from .ndarray.core import Core
 from .recording import STATE
 
 __all__ = [
+    "Function",
     "backward",
     "grad",
     "is_recording",
@@ -135,3 +136,38 @@ def grad(
     kept = create_graph if retain_graph is None else retain_graph
     found = graph.gradients(heads, by, head_grads, kept, create_graph, train_mode)
     return found[0] if isinstance(variables, Core) else found
+
+
+class Function:
+    """An operation with a gradient of one's own: a subclass has ``forward(*arrays)`` and ``backward(*grads)``.
+
+    What backward needs is kept by ``self.save_for_backward(*arrays)``, and found in ``self.saved_tensors``. An instance
+    is used once, by calling it.
+    """
+
+    def __init__(self) -> None:
+        self.saved_tensors: tuple[Any, ...] = ()
+        self._used = False
+
+    def save_for_backward(self, *args: Any) -> None:
+        """Keeps arrays for `backward`."""
+        self.saved_tensors = args
+
+    def forward(self, *inputs: Any) -> Any:
+        """What is computed: an array or several."""
+        raise NotImplementedError
+
+    def backward(self, *output_grads: Any) -> Any:
+        """The gradients by every input, from those by every output."""
+        raise NotImplementedError
+
+    def __call__(self, *inputs: Any) -> Any:
+        if self._used:
+            raise AssertionError("Each Function instance can only be called once. Please create another instance.")
+        self._used = True
+        with pause(STATE.training):
+            found = self.forward(*inputs)
+        outputs = [found] if isinstance(found, Core) else list(found)
+        if not STATE.recording:
+            return found
+        return graph.own_function(self.backward, inputs, outputs, isinstance(found, Core))

@@ -1,4 +1,4 @@
-"""Whether operations are recorded for gradients, and whether layers behave as in training: one state for each thread."""
+"""Whether operations are recorded, and whether layers behave as in training: one state for each thread."""
 
 from __future__ import annotations
 

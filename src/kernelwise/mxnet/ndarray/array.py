@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,13 @@ class NDArray(Core):
         """The number of an array of one number, of NumPy's class; of shape (1, 1) and more, NumPy's array of it."""
         if self.data.numel() != 1:
             raise ValueError("The current array is not a scalar")
-        return self.data.numpy().copy()[0] if self.data.ndim else self.data.numpy()[()]
+        numbers = self.data.numpy()
+        return numbers.reshape(-1)[0] if self.data.ndim < 2 else numbers.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("an NDArray's numbers cannot be shared with NumPy: np.array(x) copies them")
+        return self.asnumpy() if dtype is None else self.asnumpy().astype(dtype)
 
     def wait_to_read(self) -> None:
         """Nothing: results are there when an operation returns."""
@@ -84,10 +89,6 @@ class NDArray(Core):
         if self.data.numel() == 1:
             return bool(self.data.numpy().reshape(-1)[0])
         raise ValueError("The truth value of an NDArray with multiple elements is ambiguous.")
-
-    def __iter__(self) -> Iterator[NDArray]:
-        for place in range(len(self)):
-            yield indexing.getitem(self, place)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _from_pickle, (self.asnumpy(), str(self.ctx))

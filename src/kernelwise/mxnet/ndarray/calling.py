@@ -1,4 +1,4 @@
-"""How MXNet's operators are called: any of them takes ``out`` and ``name``, and refuses an argument it does not know."""
+"""How MXNet's operators are called: they take ``out`` and ``name``, and refuse arguments they do not know."""
 
 from __future__ import annotations
 

@@ -128,7 +128,8 @@ def Deconvolution(
     of = _geometry(taps, stride, dilate, pad, num_group)
     if data.ndim != len(taps) + 2:
         raise MXNetError(
-            f"Check failed: dshape.ndim() == {len(taps) + 2}U ({data.ndim} vs. {len(taps) + 2}) : Input data should be {PICTURED[len(taps)]}"
+            f"Check failed: dshape.ndim() == {len(taps) + 2}U ({data.ndim} vs. {len(taps) + 2}) : "
+            f"Input data should be {PICTURED[len(taps)]}"
         )
     of = _with_target(of, data.shape[2:], taps, adj, target_shape)
     if data.shape[1] % num_group or filters % num_group:

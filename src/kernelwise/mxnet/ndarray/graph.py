@@ -78,7 +78,7 @@ def mark(array: Core, grad: Core | None, request: str) -> None:
 
 
 def attach_grad(self: Core, grad_req: str = "write", stype: str | None = None) -> None:
-    """Makes room for a gradient, zeros at first. ``grad_req``: "write" replaces it, "add" adds up, "null" keeps none."""
+    """Makes room for a gradient, zeros at first. ``grad_req``: "write" replaces it, "add" adds, "null" has none."""
     if stype not in (None, "default"):
         raise NotImplementedError(
             f"attach_grad(stype={stype!r}): gradients are dense here, as PyTorch's of dense arrays"
@@ -94,8 +94,8 @@ def grad_of(self: Core) -> Any:
 def detach(self: Core) -> Any:
     """The same memory, without what is recorded."""
     found = plain(self.data, self.ctx)
-    found.root = self if self.root is None else self.root
-    found.root.viewed = True
+    found.viewed = True
+    (self if self.root is None else self.root).viewed = True
     return found
 
 
@@ -225,3 +225,30 @@ def constant(function: Any, *arrays: Core, **options: Any) -> Any:
                 return recorded(_Constant.apply(out, *nodes), arrays[0].ctx)
             return plain(out, arrays[0].ctx)
     return apply(function, *arrays, **options)
+
+
+class _Own(torch.autograd.Function):
+    """An operation of `autograd.Function`: its results are there already, its gradient is a method."""
+
+    @staticmethod
+    def forward(ctx: Any, backward: Any, ctxs: Any, results: list[Tensor], *arguments: Tensor) -> Any:
+        ctx.pass_back, ctx.ctxs, ctx.count = backward, ctxs, len(arguments)
+        return tuple(result.clone() for result in results)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        found = ctx.pass_back(*[plain(grad.contiguous(), where) for grad, where in zip(grads, ctx.ctxs, strict=True)])
+        given = [found] if isinstance(found, Core) else list(found)
+        if len(given) != ctx.count:
+            raise MXNetError(
+                f"Function.backward must return {ctx.count} gradients, one for every input (got {len(given)})"
+            )
+        return None, None, None, *[grad.data for grad in given]
+
+
+def own_function(backward: Any, inputs: Sequence[Core], outputs: Sequence[Core], single: bool) -> Any:
+    """The results of a function with a gradient of its own, recorded."""
+    ctxs = [output.ctx for output in outputs]
+    made = _Own.apply(backward, ctxs, [output.data for output in outputs], *[graph(array) for array in inputs])
+    found = [recorded(tensor, where) for tensor, where in zip(made, ctxs, strict=True)]
+    return found[0] if single else found

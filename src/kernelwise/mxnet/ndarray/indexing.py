@@ -108,6 +108,15 @@ def refused(tensor: Tensor, key: tuple[Any, ...], error: Exception) -> Exception
     return IndexError(str(error))
 
 
+def shown(key: tuple[Any, ...]) -> str:
+    """The key as it was written: 1:2, 5:9."""
+    ends = [[("" if end is None else str(end)) for end in (part.start, part.stop, part.step)]
+            if isinstance(part, slice) else None for part in key]  # fmt: skip
+    texts = ["..." if part is Ellipsis else str(part) if end is None else ":".join(end).removesuffix(":")
+             for part, end in zip(key, ends, strict=True)]  # fmt: skip
+    return ", ".join(texts)
+
+
 def check_range(key: tuple[Any, ...], size: int) -> None:
     """A slice alone must not end before it begins. Raises MXNetError."""
     part = key[0]
@@ -133,6 +142,8 @@ def getitem(self: Core, key: Any) -> NDArray:
     part = cut(data, parts)
     if part.ndim == 0 and data.ndim:
         part = part.view(1)
+    elif part.numel() == 0 and 0 in part.shape[1:]:
+        raise MXNetError(f"Check failed: src_idx < dshape_len : x[{shown(parts)}] of an array of {self.shape} is empty")
     if part.is_contiguous() and part.data_ptr() >= data.data_ptr() and _same_memory(part, data):
         shape = part.shape
         return view(self, part, lambda whole: cut(whole, parts).view(shape))
@@ -158,8 +169,8 @@ def places(data: Tensor, key: Any) -> tuple[Any, ...]:
             found = part.data if part.data.dtype is torch.bool else part.data.long()
             made.append(found)
         elif isinstance(part, (np.ndarray, list, tuple)):
-            array = np.asarray(part)
-            made.append(torch.from_numpy(array if array.dtype == bool else array.astype(np.int64)))
+            mask = isinstance(part, np.ndarray) and part.dtype == bool
+            made.append(torch.from_numpy(np.asarray(part) if mask else np.asarray(part).astype(np.int64)))
         elif isinstance(part, np.integer):
             made.append(int(part))
         else:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 TYPES = ("avg", "lp", "max", "sum")
 CONVENTIONS = ("full", "same", "valid")
 MAX: dict[int, Any] = {1: own.max_pool1d, 2: own.max_pool2d, 3: own.max_pool3d}
-MEAN: dict[int, Any] = {1: own.avg_pool1d, 2: own.avg_pool2d, 3: own.avg_pool3d}
 
 
 @operator
@@ -59,6 +58,11 @@ def Pooling(
         raise MXNetError(
             f"Check failed: dshape.ndim() >= 3 ({data.ndim} vs. 3) : Pooling: Input data should be  3D in (batch, "
             "channel, x) Or 4D in (batch, channel, y, x)  Or 5D in (batch, channel, d, y, x)"
+        )
+    if pooling_convention == "same" and (data.ndim != 3 or pool_type != "max"):
+        raise MXNetError(
+            f"Check failed: dshape.ndim() == 3U ({data.ndim} vs. 3) : Input data should be 3D in (batch, channel, x). "
+            "Currently 'same' supports Max Pooling 1-D"
         )
     last = layout is not None and layout.endswith("C")
     spatial = data.ndim - 2
@@ -136,26 +140,35 @@ def _pool(
             found: Tensor = MAX[spatial](numbers, taps, steps, sides)
             return found
         return MAX[spatial](own.pad(numbers, padding, value=lowest), taps, steps)  # type: ignore[no-any-return]
-    count = math.prod(taps)
     if kind == "lp":
         if power is None or power < 1:
             raise MXNetError("Check failed: pooling of type 'lp' needs p_value of 1 or more")
-        total = MEAN[spatial](own.pad(x.abs() ** power, padding), taps, steps) * count
-        return total ** (1 / power)  # type: ignore[no-any-return]
+        return _total(own.pad(x.abs() ** power, padding), taps, steps) ** (1 / power)
+    padded = own.pad(x, padding) if any(padding) else x
     if kind == "sum":
-        return MEAN[spatial](own.pad(x, padding), taps, steps) * count  # type: ignore[no-any-return]
-    if even and count_outside:
-        return MEAN[spatial](x, taps, steps, sides)  # type: ignore[no-any-return]
-    mean: Tensor = MEAN[spatial](own.pad(x, padding), taps, steps)
-    # windows are counted as far as the padding that was asked for; what "full" adds behind it never counts
-    inside = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype)
-    if count_outside:
-        inside = own.pad(inside, [side for low in reversed(sides) for side in (low, low)], value=1)
-        rest = [more for low, high in zip(reversed(sides), reversed(far), strict=True) for more in (0, high - low)]
-        inside = own.pad(inside, rest)
-    else:
-        inside = own.pad(inside, padding)
-    return mean / MEAN[spatial](inside, taps, steps)
+        return _total(padded, taps, steps)
+    counts = _counts(x, taps, steps, sides, far, count_outside)
+    # as MXNet adds up: every number divided by its window's count first
+    first, *others = counts.unique().tolist()
+    mean = _total(padded / first, taps, steps)
+    for count in others:
+        mean = torch.where(counts == count, _total(padded / count, taps, steps), mean)
+    return mean
+
+
+def _counts(x: Tensor, taps: Any, steps: Any, sides: Any, far: Any, count_outside: bool) -> Tensor:
+    """What every window's sum is divided by, (1, 1, ...). What "full" puts behind the padding never counts."""
+    inside = torch.ones((1, 1, *x.shape[2:]))
+    low = [side for side in reversed(sides) for _ in (0, 1)]
+    rest = [more for side, high in zip(reversed(sides), reversed(far), strict=True) for more in (0, high - side)]
+    return _total(own.pad(own.pad(inside, low, value=float(count_outside)), rest), taps, steps)
+
+
+def _total(x: Tensor, taps: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
+    """Sums of windows."""
+    if len(taps) == 1:
+        return own.avg_pool2d(x.unsqueeze(-1), (*taps, 1), (*steps, 1), divisor_override=1).squeeze(-1)
+    return (own.avg_pool2d if len(taps) == 2 else own.avg_pool3d)(x, taps, steps, divisor_override=1)
 
 
 def _has_nan(x: Tensor) -> bool:

@@ -96,7 +96,8 @@ def reshape_method(self: Core, *shape: Any, **kwargs: Any) -> NDArray:
     unknown = kwargs.keys() - {"shape", "reverse"}
     if unknown:
         raise TypeError(
-            f"Got unknown keywords in reshape: {', '.join(sorted(unknown))}. Accepted keyword arguments are 'shape' and 'reverse'."
+            f"Got unknown keywords in reshape: {', '.join(sorted(unknown))}. "
+            "Accepted keyword arguments are 'shape' and 'reverse'."
         )
     codes = tuple(_whole(code) for code in shape)
     size = self.data.numel()

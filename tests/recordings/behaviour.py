@@ -1,0 +1,101 @@
+"""Runs the snippets of mxnet_behaviour.json, each in a process of its own, and says what each does.
+
+    python behaviour.py kernelwise.mxnet answers.json      what the door does now
+    python behaviour.py mxnet mxnet_behaviour.json         records it again, under Python 3.10 with mxnet 1.9.1
+
+An answer has the repr of the last expression (`value`), what was printed (`prints`), warnings (`warns`), and the class
+(`error`) and text (`message`) of what was raised; or the signal that the process died of (`dies`).
+"""
+
+import ast
+import contextlib
+import importlib
+import io
+import json
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+SNIPPETS = Path(__file__).with_name("mxnet_behaviour.json")
+
+
+def names(module):
+    """What a snippet may use."""
+    mx = importlib.import_module(module)
+    parts = {name: importlib.import_module(f"{module}.{name}") for name in ("ndarray", "autograd", "gluon")}
+    import numpy as np
+
+    return {
+        "mx": mx,
+        "nd": parts["ndarray"],
+        "autograd": parts["autograd"],
+        "gluon": parts["gluon"],
+        "init": mx.init,
+        "nn": importlib.import_module(f"{module}.gluon.nn"),
+        "np": np,
+    }
+
+
+def answer(code, space):
+    """What the code does."""
+    printed, found = io.StringIO(), {}
+    wait = space["nd"].waitall
+    try:
+        tree = ast.parse(code)
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
+            warnings.simplefilter("always")
+            exec(compile(tree, "s", "exec"), space)
+            if last is not None:
+                value = eval(compile(ast.Expression(last.value), "s", "eval"), space)
+                if value is not None:
+                    found["value"] = repr(value)
+            wait()
+        if caught:
+            found["warns"] = [f"{one.category.__name__}: {one.message}" for one in caught]
+    except BaseException as error:
+        message = str(error).partition("\nStack trace")[0]
+        found["error"] = f"{type(error).__module__}.{type(error).__name__}"
+        found["message"] = re.sub(r"\[\d\d:\d\d:\d\d\] ", "[TIME] ", message)
+        with contextlib.suppress(Exception):
+            wait()
+    if printed.getvalue():
+        found["prints"] = printed.getvalue()
+    return found
+
+
+def in_a_child(code, module, space):
+    """`answer` in a forked process, so that no snippet knows of another."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        with os.fdopen(writing, "w") as out:
+            json.dump(answer(code, names(module) if space is None else dict(space)), out)
+            out.flush()
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as back:
+        text = back.read()
+    _, status = os.waitpid(child, 0)
+    return json.loads(text) if text else {"dies": -os.waitstatus_to_exitcode(status)}
+
+
+def main(module, target):
+    """Answers to all snippets into a file."""
+    import numpy as np
+
+    if int(np.__version__.partition(".")[0]) > 1:
+        np.set_printoptions(legacy="1.25")  # numbers as NumPy showed them when the answers were recorded
+    # MXNet's threads do not survive a fork, so it is imported in every child
+    space = None if module == "mxnet" else names(module)
+    found = json.loads(SNIPPETS.read_text(encoding="utf-8"))
+    for snippet in found:
+        snippet["answer"] = in_a_child(snippet["code"], module, space)
+    Path(target).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
