@@ -20,6 +20,7 @@ from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I32, I64, PTR
 from ...jit.values import Record, Value
+from ..memory import ALIGN
 from .sums import Block, add_column, limited, store_part
 
 FIELDS = (
@@ -29,7 +30,8 @@ FIELDS = (
     *("image_batch", "image_group", "result_batch", "result_group", "result_channel", "output_blocks"),
     # of each block of rows its pattern; of each strip its first column, whether it lies inside, and its masks
     *("patterns", "strips", "strip_columns", "strip_inside", "masks"),
-    *("floor", "ceiling"),
+    # limits; bytes to the pixels that are asked for ahead of their time; whether results go past the caches
+    *("floor", "ceiling", "ahead", "stream"),
 )
 MOST_UNROLLED = 220  # multiply-adds written out in one body; above that columns of taps are a loop
 
@@ -47,6 +49,7 @@ class RowsSpec(Block):
     patterns: tuple[tuple[int, int], ...]  # slots inside the image: first and stop
     inside: bool  # some strips lie inside the image
     outside: bool  # some do not
+    streams: bool  # where one row of the result begins at a vector's multiple, all do
     algorithm: str = "layer rows"
 
     @property
@@ -130,6 +133,7 @@ def _body(
     """A block of sums, from its pixels to the result."""
     spec = w.spec
     total = [fn.constant(w.vector, 0.0)] * spec.block
+    _fetch(w, fn, x + a.integer("ahead"))
     if spec.tap_columns * spec.tap_rows * spec.block <= MOST_UNROLLED:
         for j in range(spec.tap_columns):
             _column(w, fn, x, masks, weights, j, total, slots)
@@ -142,10 +146,24 @@ def _body(
     floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) for name in ("floor", "ceiling"))
     channel = a.integer("result_channel")
     shifts = [fn.splat(fn.load(w.scalar, bias + o * w.size), w.lanes) for o in range(spec.outputs)]
-    for value, (o, r, v) in zip(total, spec.places, strict=True):
-        value = limited(fn, value + shifts[o], floor, ceiling)
-        place = out + channel * o if o else out
-        store_part(fn, value, place + (r * spec.result_row + v * w.vector.bytes), _count(w, r, v), w.size)
+    values = [
+        limited(fn, value + shifts[o], floor, ceiling) for value, (o, _, _) in zip(total, spec.places, strict=True)
+    ]
+    channels = [out + channel * o if o else out for o in range(spec.outputs)]
+    places = [channels[o] + (r * spec.result_row + v * w.vector.bytes) for o, r, v in spec.places]
+    if not spec.streams:
+        for value, place, (_, r, v) in zip(values, places, spec.places, strict=True):
+            store_part(fn, value, place, _count(w, r, v), w.size)
+        return
+    # The address is only looked at; no pointer is made from it.
+    skewed = fn.emit(I64, f"ptrtoint {out.typed} to i64") & (w.vector.bytes - 1)
+    stream = a.integer("stream").differs(0) & skewed.equals(0)
+    with fn.when(stream):
+        for value, place in zip(values, places, strict=True):
+            fn.store(value, place, w.vector.bytes, stream=True)
+    with fn.when(stream.equals(0)):
+        for value, place in zip(values, places, strict=True):
+            fn.store(value, place)
 
 
 def _count(w: _Writer, row: int, vector: int) -> int:
@@ -191,6 +209,14 @@ def _column(
         return fn.splat(fn.load(w.scalar, table + (i * spec.outputs + o) * w.size), w.lanes)
 
     add_column(fn, spec, pixels, weight, total)
+
+
+def _fetch(w: _Writer, fn: Function, pixels: Value) -> None:
+    """Ask for the pixels of a later block. Rows are too short, and too many at a time, for the machine to foresee."""
+    spec = w.spec
+    for slot in range(spec.rows * spec.row_step):
+        for at in range(0, spec.vectors * spec.halves * w.vector.bytes, ALIGN):
+            fn.prefetch(pixels + (slot * spec.image_row + at))
 
 
 def _load(w: _Writer, fn: Function, place: Value, mask: Value | None) -> Value:

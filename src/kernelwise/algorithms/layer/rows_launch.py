@@ -7,7 +7,7 @@ import numpy as np
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
-from ..memory import aligned
+from ..memory import aligned, up
 from .launch import CHAIN, LEAST_UNITS, ONE, LayerProblem, bits
 from .rows import FIELDS, RowsSpec
 from .sums import choose_block
@@ -21,6 +21,10 @@ MOST_PATTERNS = 4  # each has code of its own
 MOST_BODY = 700  # multiply-adds in the code of a body, columns of taps in a loop
 UNIT_WORK = 1 << 19  # multiply-adds below which a unit is not worth being shared out
 MOST_WORK = 1 << 27  # of a unit: some milliseconds, after which a call can be interrupted
+AHEAD = 8 << 10  # bytes: how far ahead of its use a block of pixels is asked for,
+LARGE_BLOCK = 32 << 10  # unless its rows are so long that it is better
+ALONG = 512  # to ask for pixels of the same rows
+STREAM_BYTES = 16 << 20  # results from this size on are written past the caches: smaller ones are still found there
 ZERO = 1  # register that holds what lies outside
 
 
@@ -58,6 +62,7 @@ def spec_for(
         width=columns.out if columns.out < across * lanes else 0,
         patterns=tuple(dict.fromkeys(_patterns(rows, down))),
         inside=any(inside), outside=not all(inside),
+        streams=columns.out >= across * lanes and result_strides[3] % target.vector_bytes == 0,
     )  # fmt: skip
     body = rows.taps * spec.block
     if len(spec.patterns) > MOST_PATTERNS or body > MOST_BODY:
@@ -131,6 +136,10 @@ def launch(
     pixels = strip_pixels(columns, step)
     kind = np.int32 if problem.number.bytes == 4 else np.int64
     sheet.point("masks", aligned(np.where((pixels >= 0) & (pixels < columns.n), kind(-1), kind(0))))
+    block = spec.rows * spec.row_step * abs(spec.image_row)
+    ahead = up(AHEAD, block) if 0 < block <= LARGE_BLOCK else ALONG
+    large = images * problem.groups * problem.outputs * rows.out * columns.out * problem.number.bytes >= STREAM_BYTES
+    sheet.write(ahead=ahead if spec.image_row >= 0 else -ahead, stream=int(large))
     floor, ceiling = (bits(limit, problem.number) for limit in limits)
     sheet.write(floor=floor, ceiling=ceiling)
     return sheet.args(), 0, images * ranges * bands, tuple(sheet.keep)
