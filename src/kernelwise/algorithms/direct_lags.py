@@ -22,6 +22,12 @@ B_TILE = 1 << 15  # bytes; a tile takes more images only while its part of b is 
 A_GROUP = 1 << 18  # bytes that the tiles of one group of a's channels may take: the second-level cache
 UNIT_WORK = 1 << 18  # vector multiply-adds in a unit: well over 50 us, so that sharing them out pays
 COPYING = 4  # multiply-adds that copying a vector into a tile takes as long as
+# Nanoseconds on one thread, by `python benchmarks/lag_costs.py` on the machine of costs.py: for a multiply-add of
+# vectors at full speed, for a vector and for a row that is copied into a tile, for a call.
+MULTIPLY = 0.135
+VECTOR = 0.0  # no more than the start of its row
+ROW = 20.0
+START = 39_000.0
 MOST_PARTS, MOST_UNITS = 256, 1024
 PARTIAL_BYTES = 16 << 20  # what the sums of all parts may take, before they are added up
 
@@ -94,6 +100,27 @@ def _cost(block: Block, channels: int, taps: tuple[int, int], vector_bytes: int)
     waste = math.prod(-(-n // m) * m / n for n, m in ((channels, o), (taps[0], r), (taps[1], c)))
     flush = 12 / CHAIN  # adding up the lanes of a sum, about 12 instructions
     return waste * (max(1.0, loads, 8 / block.size) + 0.1 * loads + flush)
+
+
+def nanoseconds(
+    a_shape: Shape, b_shape: Shape, dtypes: tuple[np.dtype, ...], taps: tuple[int, int], target: Target
+) -> float:
+    """Predicted time on one thread; ``dtypes``: of a, of b, of the sums."""
+    spec, cut = _planned(a_shape, b_shape, dtypes, taps, target)
+    images, channels, rows, columns = a_shape
+    useful = channels * b_shape[1] * math.prod(taps) * images * rows * -(-columns // spec.lanes)
+    width = min(spec.tile_columns, columns)
+    a_rows, b_rows = cut.tile_rows, cut.tile_rows + taps[0] - 1
+    a_vectors, b_vectors = (-(-n // spec.lanes) for n in (width, width + taps[1] - 1))
+    tiles = images * cut.row_tiles * cut.column_tiles
+    a_copies, b_copies = tiles * channels * cut.b_groups, tiles * b_shape[1] * cut.a_groups
+    copied = a_copies * a_rows * a_vectors + b_copies * b_rows * b_vectors
+    return (
+        START
+        + MULTIPLY * useful * _cost(spec.block, channels, taps, target.vector_bytes)
+        + VECTOR * copied
+        + ROW * (a_copies * a_rows + b_copies * b_rows)
+    )
 
 
 @lru_cache(maxsize=256)

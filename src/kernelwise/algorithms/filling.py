@@ -26,10 +26,14 @@ def copy_row(
     n: Value,
     centre: Value,
 ) -> None:
-    """n numbers, less ``centre``, that lie ``step`` bytes apart; neighbours in vectors, the last one moved back."""
+    """n numbers, less ``centre``, that lie ``step`` bytes apart; neighbours in vectors, the last one moved back.
+
+    What lies behind neighbours is asked for: it belongs to the next tile, and no machine guesses that.
+    """
     in_vectors = fn.select(step.equals(stored.bytes) & (n >= lanes), n, 0)
     wide = fn.splat(centre, lanes)
     with columns(fn, in_vectors, lanes) as k:
+        fn.prefetch(source + (k + n) * stored.bytes)
         fn.store(load(fn, source + k * stored.bytes, lanes, stored, sums) - wide, place + k * sums.bytes)
     with fn.loop(in_vectors, n) as k:
         fn.store(load(fn, source + k * step, 1, stored, sums) - centre, place + k * sums.bytes)

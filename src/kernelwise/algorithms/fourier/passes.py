@@ -38,7 +38,7 @@ def emit_columns_forward(w: Writer, name: str, stored: Number) -> None:
             return a, b
 
         transform(fn, w.vector, w.down, column, table, True, pixels)
-        _turn(
+        turn(
             w,
             fn,
             column,
@@ -50,8 +50,8 @@ def emit_columns_forward(w: Writer, name: str, stored: Number) -> None:
         )
 
 
-def _turn(
-    w: Writer, fn: Function, source: Value, step: int, row: int, place: Value, place_step: int, place_row: int
+def turn(
+    w: Writer, fn: Function, source: Value, step: Value | int, row: int, place: Value, place_step: int, place_row: int
 ) -> None:
     """Square pieces transposed: piece number i from source + i * step to place + i * place_step."""
     for part in (0, w.vector.bytes):
@@ -162,7 +162,7 @@ def emit_columns_back(w: Writer) -> None:
     scales = [_scales(w, fn, exponent) for *_, exponent in tiles]
     needed = fn.index(w.across) if w.spec.line else tiles[0][2].maximum(tiles[1][2])
     with fn.loop(0, needed, w.lanes) as x:
-        _turn(
+        turn(
             w,
             fn,
             place + x * w.complex_bytes,
