@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from .closed_form import fit_kernel
 from .descent import learn_kernel
 from .learned import LearnedKernel
+from .result import KernelFit, SizeCurve
+from .statistics import FitStatistics
 
-__all__ = ["LearnedKernel", "learn_kernel"]
+__all__ = ["FitStatistics", "KernelFit", "LearnedKernel", "SizeCurve", "fit_kernel", "learn_kernel"]

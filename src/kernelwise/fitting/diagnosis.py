@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from .pairs import Pair
 from .result import SizeCurve
+from .ring import ring_around
 from .shifts import strongest_shift
 from .spectrum import power_spectrum
 from .system import System
@@ -16,8 +17,12 @@ from .system import System
 CORRELATED = 0.05  # between neighbouring residuals
 RING = 4.0  # standard deviations of a chi-square above its mean
 LEAST_PEAK = 9.0  # of phase correlation, in standard deviations of its surface
+LEAST_GAIN, SOME_GAIN = 1e-4, 1e-2  # of the squared errors; where something else may explain it too
 CLIPPED = 20  # pixels at the very end of the scale
 NOISE = 6.0  # standard errors
+HARM = 0.01  # by which such noise shortens the kernel in the worst direction
+ROUNDING = 4.0  # units in the last place of images
+LEAST_NOISE = 1e-11  # of the largest values: what rounding of sums may leave
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,18 @@ class Findings:
     sigma: np.ndarray  # (m,)
     data: list[Pair]
     residuals: list[np.ndarray]  # (n, m, planes, rows, columns), NaN where an output was not used
-    autocorrelation: np.ndarray  # (2 d + 1 along each axis)
+    autocorrelation: np.ndarray | None  # (2 d + 1 along each axis)
     errors: str
     x_noise: float
     curve: SizeCurve | None
     dims: int
+
+    @property
+    def explained(self) -> np.ndarray:
+        """(m,): the share of the variance."""
+        total = self.system.centred[2] / self.system.moments.weight
+        shares: np.ndarray = 1 - np.divide(self.sigma**2, total, out=np.ones_like(total), where=total > 0)
+        return shares
 
     def named(self, taps: tuple[int, ...]) -> str:
         """A size along the axes that there are."""
@@ -44,11 +56,28 @@ class Findings:
 
 
 def notes(of: Findings) -> tuple[str, ...]:
-    """All that was found, the gravest first."""
-    looks: tuple[Callable[[Findings], Iterator[str]], ...] = (
-        _undetermined, _damped, _too_small, _shifted, _clipped, _noisy_before, _correlated, _uncorrected,
-    )  # fmt: skip
-    return tuple(note for look in looks for note in look(of))
+    """All that was found, the gravest first. What a grave finding brings about by itself is not told as well."""
+    found = [*_undetermined(of), *_damped(of), *_uncorrected(of)]
+    if of.curve is not None:
+        found += _at_the_limit(of)
+    if not of.data or _is_rounding(of):
+        return tuple(found)
+    noisy = _noisy_before(of)
+    grave = list(_clipped(of)) or _shifted(of) or _too_small(of, SOME_GAIN if noisy else LEAST_GAIN)
+    if grave:
+        return (*grave, *found)
+    return (*found, *(noisy or _correlated(of)))
+
+
+def _is_rounding(of: Findings) -> bool:
+    """Whether nothing is left but what the arrays' dtypes cannot hold."""
+    total = of.system.centred[2] / of.system.moments.weight + of.system.moments.after**2
+    smallest = max(_resolution(array.dtype) for one in of.data for array in (one.x, one.y))
+    return bool((of.sigma**2 <= max(ROUNDING * smallest, LEAST_NOISE) ** 2 * total).all())
+
+
+def _resolution(dtype: np.dtype) -> float:
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else float(np.finfo(np.float64).eps)
 
 
 def _undetermined(of: Findings) -> Iterator[str]:
@@ -73,43 +102,43 @@ def _damped(of: Findings) -> Iterator[str]:
         )
 
 
-def _too_small(of: Findings) -> Iterator[str]:
+def _at_the_limit(of: Findings) -> list[str]:
+    assert of.curve is not None
+    if of.curve.chosen != of.curve.sizes[-1] or len(of.curve.sizes) == 1:
+        return []
+    return [
+        f"The largest size that was looked at, {of.named(of.system.moments.taps)}, is the best of them: the kernel may "
+        "be larger. Raise `max_size`."
+    ]
+
+
+def _too_small(of: Findings, least: float) -> list[str]:
+    """Whether taps around the kernel would explain more than chance allows: a chi-square, on a piece of the image."""
+    if of.curve is not None or of.x_noise > 0:
+        return []
     taps = of.system.moments.taps
-    if of.curve is not None and of.curve.chosen == of.curve.sizes[-1] and len(of.curve.sizes) > 1:
-        yield (
-            f"The largest size that was looked at, {of.named(taps)}, is the best of them: the kernel may be larger. "
-            "Raise `max_size`."
-        )
-        return
-    shape = of.kernel.shape
-    edge = np.ones(taps, bool)
-    inner = tuple(slice(1, -1) if n > 2 else slice(None) for n in taps)
-    edge[inner] = False
-    if not edge.any():
-        return
-    z = of.kernel / np.sqrt(np.diagonal(of.covariance, axis1=1, axis2=2)).reshape(shape)
-    ring = z[..., edge]
-    if not np.isfinite(ring).all():
-        return
-    excess = (np.square(ring).sum() - ring.size) / np.sqrt(2 * ring.size)
-    largest = np.abs(of.kernel[..., edge]).max() / np.abs(of.kernel).max()
-    if excess > RING and largest > 1e-3 and of.curve is None:
-        yield (
-            f"Taps at the kernel's edge differ from zero (up to {100 * largest:.1f} % of the largest tap): a size of "
-            f"{of.named(taps)} may be too small. Raise `size`, or let size='auto' choose."
-        )
+    excess, gain = ring_around(of.data[0], taps, of.system.background)
+    if excess < RING or gain < least:
+        return []
+    return [
+        f"Taps around a kernel of {of.named(taps)} would explain more of `after` (the squared errors would fall by "
+        f"{100 * gain:.2g} %, far more than chance allows): it is too small. Raise `size`, or let size='auto' choose."
+    ]
 
 
-def _shifted(of: Findings) -> Iterator[str]:
+def _shifted(of: Findings) -> list[str]:
+    """A match well outside the kernel. Where the kernel is damped, what is left follows the image anyway."""
+    if of.ridge > 0 and not of.asked_ridge and (of.explained > 0.5).any():
+        return []
     for one, residual in zip(of.data, of.residuals, strict=True):
         for m in range(residual.shape[1]):
             found = strongest_shift(one.x[0, 0], residual[0, m], of.system.moments.taps)
-            if found is not None and found.height > LEAST_PEAK:
-                yield (
+            if found is not None and found.height > LEAST_PEAK and found.beyond(of.system.moments.taps):
+                return [
                     f"What is left follows `before` at a shift of {found.told(of.dims)} pixels from the kernel's "
-                    f"middle, outside its {of.named(of.system.moments.taps)} taps. Align the images, or raise `size`."
-                )
-                return
+                    f"middle, beyond its {of.named(of.system.moments.taps)} taps. Align the images, or raise `size`."
+                ]
+    return []
 
 
 def _clipped(of: Findings) -> Iterator[str]:
@@ -134,30 +163,30 @@ def _clipped(of: Findings) -> Iterator[str]:
                 )
 
 
-def _noisy_before(of: Findings) -> Iterator[str]:
+def _noisy_before(of: Findings) -> list[str]:
     """Noise in the images before reaches the residual through the kernel, so its spectrum has the kernel's shape."""
     if of.x_noise > 0 or len(of.sigma) > 1 or of.kernel.shape[1] > 1:
-        return
+        return []
     for residual in of.residuals:
         found = _noise_before(residual[:, 0], of.kernel[0, 0])
         if found is None:
             continue
         variance, error = found
         harm = variance * of.system.moments.weight / max(float(of.system.eigenvalues[0]), np.finfo(float).tiny)
-        if variance > NOISE * error and harm > 0.01:
+        if variance > NOISE * error and harm > HARM:
             tau = float(np.sqrt(variance))
-            yield (
-                f"The residual looks like noise in `before`, of a standard deviation near {tau:.2g}, seen through the "
-                f"kernel. Such noise draws kernels to zero. Pass x_noise={tau:.2g} if that is its size, or denoise "
-                "`before`... and know that without it the kernel is biased."
-            )
-            return
+            return [
+                f"The residual has the spectrum of noise in `before`, of a standard deviation near {tau:.2g}, seen "
+                "through the kernel (or of noise in `after` that is smooth itself). Noise in `before` draws kernels to "
+                f"zero: pass x_noise={tau:.2g} if it is there, else errors='hac'."
+            ]
+    return []
 
 
 def _noise_before(residual: np.ndarray, kernel: np.ndarray) -> tuple[float, float] | None:
     """The part of the residual's spectrum in proportion to the kernel's: its height and standard error."""
     power = power_spectrum(residual)
-    response = np.abs(np.fft.fftn(kernel, power.shape)) ** 2
+    response = np.abs(np.fft.fftn(kernel, power.shape, axes=range(power.ndim))) ** 2
     if response.std() < 0.05 * response.mean():
         return None  # a kernel with a flat spectrum: its noise and that of the result look alike
     weight = 1 / np.maximum(power, 1e-3 * power.mean()).ravel()  # frequencies are known in proportion to their power
@@ -169,7 +198,9 @@ def _noise_before(residual: np.ndarray, kernel: np.ndarray) -> tuple[float, floa
     return float(solution[1]), float(np.sqrt(spread[1, 1]))
 
 
-def _correlated(of: Findings) -> Iterator[str]:
+def _correlated(of: Findings) -> list[str]:
+    if of.errors == "hac" or of.x_noise > 0 or of.autocorrelation is None:
+        return []
     middle = tuple(n // 2 for n in of.autocorrelation.shape)
     beside = []
     for axis, n in enumerate(of.autocorrelation.shape):
@@ -177,14 +208,13 @@ def _correlated(of: Findings) -> Iterator[str]:
             at = list(middle)
             at[axis] += 1
             beside.append(float(of.autocorrelation[tuple(at)]))
-    if not beside:
-        return
-    worst = max(beside, key=abs)
-    if abs(worst) > max(CORRELATED, 5 / np.sqrt(of.system.moments.count)) and of.errors != "hac":
-        yield (
-            f"Neighbouring residuals are correlated ({worst:+.2f}), so error bars for white noise are wrong in both "
-            "directions: too long for single taps, too short for their sum. Pass errors='hac'."
-        )
+    worst = max(beside, key=abs, default=0.0)
+    if abs(worst) <= max(CORRELATED, 5 / np.sqrt(of.system.moments.count)):
+        return []
+    return [
+        f"Neighbouring residuals are correlated ({worst:+.2f}), so error bars for white noise are wrong in both "
+        "directions: too long for single taps, too short for their sum. Pass errors='hac'."
+    ]
 
 
 def _uncorrected(of: Findings) -> Iterator[str]:

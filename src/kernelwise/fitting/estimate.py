@@ -24,16 +24,17 @@ UNCERTAIN = 0.1  # of the largest tap: error bars from which on a ridge is chose
 
 
 def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve | None, same: bool) -> KernelFit:
-    """``known``: the sums over all outputs of ``data``, the pairs as the kernel sees them."""
+    """``known``: the sums over all outputs of ``data``, the pairs as the kernel sees them; no data if they are gone."""
     system = normal_equations(known, chosen)
     ridge = _ridge(system, chosen)
     kernel = nonnegative_kernel(system, ridge) if chosen.nonnegative else system.kernel(ridge)
     offset = system.offset(kernel)
     shaped = kernel.T.reshape(known.outputs, known.channels, *known.taps)
     residuals = [residual_images(one, shaped, offset, chosen.threads) for one in data]
-    variance = _squares(residuals, data) / max(1e-300, known.count - system.freedom(ridge))
+    squares = _squares(residuals, data) if data else system.squared_errors(kernel)
+    variance = squares / max(1e-300, known.count - system.freedom(ridge))
     covariance = _covariance(system, ridge, variance, data, residuals, chosen)
-    correlation = autocorrelation(residuals)
+    correlation = autocorrelation(residuals) if data else None
     found = Findings(
         system, ridge, chosen.ridge is not None, shaped, covariance, np.sqrt(variance), data, residuals, correlation,
         chosen.errors, chosen.x_noise, curve, chosen.layout.dims,
@@ -54,7 +55,7 @@ def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve
         stderr=like_kernel(np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))),
         covariance=covariance[0] if lone else covariance,
         sigma=told(np.sqrt(variance)),
-        r2=told(1 - np.divide(_squares(residuals, data), total, out=np.full_like(total, np.nan), where=total > 0)),
+        r2=told(1 - np.divide(squares, total, out=np.full_like(total, np.nan), where=total > 0)),
         outputs=known.count,
         rank=system.rank,
         condition=system.condition,
@@ -64,7 +65,7 @@ def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve
         undetermined=system.directions[:, ~system.known].T.reshape(-1, *(() if lone else (known.channels,)), *size),
         size_curve=curve,
         residuals=tuple(chosen.layout.given(one) for one in residuals),
-        autocorrelation=correlation.reshape(chosen.layout.size(correlation.shape)),  # type: ignore[arg-type]
+        autocorrelation=None if correlation is None else correlation.reshape(correlation.shape[-chosen.layout.dims :]),
         notes=notes(found),
         same=same,
         channels=chosen.layout.channels,
@@ -119,10 +120,11 @@ def _squares(residuals: list[np.ndarray], data: list[Pair]) -> np.ndarray:
 def _covariance(
     system: System, ridge: float, variance: np.ndarray, data: list[Pair], residuals: list[np.ndarray], chosen: Options
 ) -> np.ndarray:
-    if chosen.errors == "white":
+    if chosen.errors == "white" and not (chosen.x_noise and data):
         return white_covariance(system, ridge, variance)
-    if chosen.errors == "robust":
+    if chosen.errors == "robust" and not chosen.x_noise:
         return robust_covariance(system, ridge, data, residuals, chosen.threads)
+    # noise in the images before reaches all outputs around it, so theirs is correlated
     if any(one.weights is not None for one in data):
         raise ArgumentError("`errors` must be 'white' or 'robust' where there are `weights` (got 'hac')")
     return hac_covariance(system, ridge, data, residuals, chosen.threads)

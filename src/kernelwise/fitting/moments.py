@@ -36,6 +36,13 @@ class Moments:
     def outputs(self) -> int:
         return len(self.after)
 
+    @property
+    def consistent(self) -> bool:
+        """Whether the shapes belong together."""
+        p, m = self.channels * int(np.prod(self.taps)), self.outputs
+        shapes = self.gram.shape, self.seen.shape, self.right.shape, self.total.shape, self.squares.shape
+        return shapes == ((p, p), (p,), (p, m), (m,), (m,))
+
     def __add__(self, other: Moments) -> Moments:
         """Both taken together. Measured from the same constants, they add up field by field."""
         return self._joined(other.measured_from(self.before, self.after), 1)

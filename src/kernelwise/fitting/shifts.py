@@ -19,6 +19,11 @@ class Shift:
     distance: tuple[int, ...]  # planes, rows, columns, from the kernel's middle
     height: float  # in standard deviations of the surface
 
+    def beyond(self, taps: tuple[int, ...]) -> bool:
+        """Whether it lies outside the ring of taps around a kernel."""
+        sides = zip(self.distance, taps, strict=True)
+        return any(not -(k // 2) - 1 <= d <= k - k // 2 for d, k in sides)
+
     def told(self, dims: int) -> str:
         return "(" + ", ".join(f"{d:+d}" for d in self.distance[-dims:]) + ")"
 
@@ -30,11 +35,13 @@ def strongest_shift(x: np.ndarray, residual: np.ndarray, taps: tuple[int, ...]) 
     cut = tuple(slice(f, f + n) for f, n in zip(first, shape, strict=True))
     middle = tuple(slice(f + k // 2, f + k // 2 + n) for f, k, n in zip(first, taps, shape, strict=True))
     a, b = _tapered(x[middle]), _tapered(residual[cut])
-    cross = np.fft.rfftn(a) * np.conj(np.fft.rfftn(b))
-    size = np.abs(cross)
+    of_a = np.fft.rfftn(a)
+    size = np.abs(of_a)
     if not size.any():
         return None
-    surface = np.fft.irfftn(cross / np.maximum(size, 1e-9 * size.max()), a.shape, axes=range(a.ndim))
+    # the image is made white, else everything would match at all small shifts; the residual stays as it is
+    cross = of_a / np.maximum(size, 1e-9 * size.max()) * np.conj(np.fft.rfftn(b))
+    surface = np.fft.irfftn(cross, a.shape, axes=range(a.ndim))
     spread = float(surface.std())
     for k, n in zip(taps, shape, strict=True):
         if k >= n > 1:

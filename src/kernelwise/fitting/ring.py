@@ -1,0 +1,51 @@
+"""Whether a kernel is too small: what the taps around it would add, tested on a piece of the images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .gather import centres, moments
+from .pairs import Pair
+from .sizes import unconstrained
+from .windows import Taps
+
+MOST = 512  # outputs along an axis of the piece
+LEAST = 4  # outputs for each tap
+
+
+def ring_around(pair: Pair, taps: Taps, background: bool) -> tuple[float, float]:
+    """(excess, gain) of a kernel two taps larger along each axis: how many standard deviations of a chi-square the
+    fall of the squared errors lies above its mean, and which share of them it is. (0, 0) where there is no room."""
+    wider: Any = tuple(k + 2 if n > 1 else k for k, n in zip(taps, pair.x.shape[2:], strict=True))
+    # outputs whose wider window still lies inside: one pixel in from each end
+    margin = [(w - k) // 2 for w, k in zip(wider, taps, strict=True)]
+    count = [min(MOST, n - 2 * m) for n, m in zip(pair.y.shape[2:], margin, strict=True)]
+    if min(count) < 1 or int(np.prod(count)) < LEAST * int(np.prod(wider)) * pair.x.shape[1]:
+        return 0.0, 0.0
+    first = [(n - c) // 2 for n, c in zip(pair.y.shape[2:], count, strict=True)]
+    inside: Any = (..., *(slice(f, f + c) for f, c in zip(first, count, strict=True)))
+    seen: Any = (
+        slice(0, 1),
+        slice(None),
+        *(slice(f - m, f - m + c + w - 1) for f, m, c, w in zip(first, margin, count, wider, strict=True)),
+    )
+    piece = replace(
+        pair,
+        x=pair.x[seen],
+        y=pair.y[inside][:1],
+        used=None if pair.used is None else pair.used[inside][:1],
+        weights=None if pair.weights is None else pair.weights[inside][:1],
+    )
+    known = moments(piece, wider, *centres(piece), None)
+    systems = [unconstrained(known.within(size), background) for size in (taps, wider)]
+    small, large = (system.squared_errors(system.kernel()) for system in systems)
+    more = systems[1].rank - systems[0].rank
+    left = known.count - systems[1].freedom()
+    if more <= 0 or left <= 0 or not (large > 0).all():
+        return 0.0, 0.0
+    statistic = float(((small - large) / (large / left)).sum())
+    mean = more * len(large)
+    return (statistic - mean) / float(np.sqrt(2 * mean)), float(((small - large) / small).max())
