@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kernelwise.algorithms.layer import slopes_launch
+from kernelwise.algorithms.layer import slopes_collect, slopes_launch
 from kernelwise.algorithms.layer.launch import problem3
 from kernelwise.jit.target import available
 from kernelwise.layers import operations, prepared
@@ -53,7 +53,7 @@ class Pool:
 
 
 class Memory:
-    """Stands in for NumPy where a gradient takes the memory of its sums: zeros between forbidden pages."""
+    """Stands in for NumPy where a gradient takes the memory of its sums: it lies between forbidden pages."""
 
     def __init__(self, at_end: bool) -> None:
         self.at_end = at_end
@@ -61,9 +61,9 @@ class Memory:
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
-    def zeros(self, shape: tuple[int, ...]) -> np.ndarray:
+    def empty(self, shape: tuple[int, ...]) -> np.ndarray:
         self.place = room("sums").place(8 * int(np.prod(shape)), self.at_end)
-        self.place[...] = 0
+        self.place[...] = 0xFF  # a NaN
         return self.place.view(np.float64).reshape(shape)
 
 
@@ -94,12 +94,14 @@ def try_out(number: int, which: str, at_end: bool) -> int:
         slopes = fenced("dy", dy, more, at_end)
         lone = (slice(None), slice(None), *(np.newaxis,) * (5 - x.ndim))
         memory = Memory(at_end)
-        slopes_launch.pool, slopes_launch.np = stand_in, memory  # type: ignore[assignment]
-        found = slopes_launch.weight_slopes(
-            slopes.array[lone], image.array[lone], problem3(axes), layer.groups, layer.border
-        )
+        slopes_launch.pool = slopes_collect.pool = stand_in  # type: ignore[assignment]
+        slopes_launch.np = memory  # type: ignore[assignment]
+        out = fenced("result", np.full(w.shape, np.nan, dtype), 0, at_end, False)
+        of = problem3(axes), layer.groups, layer.border
+        slopes_launch.weight_slopes(slopes.array[lone], image.array[lone], *of, out.array)
         assert room("sums").untouched(memory.place), "bytes beside the sums were written to"
-        assert np.array_equal(found.reshape(w.shape), layer_cases.gradients(layer, x, w, dy)[1])
+        assert out.untouched(), "bytes beside the result were written to"
+        assert np.array_equal(out.array, layer_cases.gradients(layer, x, w, dy)[1])
         return stand_in.units
     out = fenced("result", np.zeros((layer.images, layer.outputs, *(a.out for a in axes)), dtype), more, at_end, False)
     prepared.pool = stand_in  # type: ignore[assignment]

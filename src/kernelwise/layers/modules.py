@@ -184,7 +184,7 @@ class _Conv:
             dy = np.where((y <= low) | (y >= high), self.dtype.type(0), dy)
         return Gradients(
             conv_input_gradient(dy, self.weight, sizes, precision=self.precision, **self._options),
-            conv_weight_gradient(dy, x, self.kernel_size, **self._options),
+            conv_weight_gradient(dy, x, self.kernel_size, precision=self.precision, **self._options),
             None if self._bias is None else conv_bias_gradient(dy, layout=self.layout),
         )
 

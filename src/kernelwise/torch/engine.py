@@ -77,7 +77,8 @@ def input_gradient(dy: np.ndarray, weight: np.ndarray, of: Geometry, out: np.nda
 def weight_gradient(dy: np.ndarray, x: np.ndarray, of: Geometry, out: np.ndarray) -> None:
     """dw into ``out``, whose shape is that of w."""
     geometry = axes(x.shape[2:], out.shape[2:], of)
-    out[...] = gradient_by_weight(dy, x, geometry, of.groups, of.border, x.dtype, torch.get_num_threads())
+    threads = torch.get_num_threads()
+    gradient_by_weight(dy, x, geometry, of.groups, of.border, x.dtype, threads, precision=PRECISION, out=out)
 
 
 def array(tensor: Tensor) -> np.ndarray:

@@ -108,11 +108,12 @@ def emit(target: Target, spec: SlopeSpec) -> Module:
 
 
 def _emit_block(w: Writer) -> None:
-    """The sums of one block over a tile, added to what is at ``place``."""
+    """The sums of one block over a tile, put to ``place`` if it is the ``first``, else added to what is there."""
     spec = w.spec
-    args = [("args", PTR), ("x", PTR), ("dy", PTR), ("place", PTR), ("images", I64), ("rows", I64), ("columns", I64)]
-    fn = w.module.function("block", args, internal=True)
-    arguments, x, dy, place, images, rows, columns = fn.args
+    args = [("args", PTR), ("x", PTR), ("dy", PTR), ("place", PTR)]
+    names = ("images", "rows", "columns", "first")
+    fn = w.module.function("block", [*args, *((name, I64) for name in names)], internal=True)
+    arguments, x, dy, place, images, rows, columns, first = fn.args
     a = Record(fn, arguments, FIELDS)
     pixel, slope = w.together * w.size, w.outputs * w.size
     row_bytes = a.integer("panel_row")
@@ -129,10 +130,14 @@ def _emit_block(w: Writer) -> None:
                 c.carry_on(total)
             r.carry_on(c.results)
         n.carry_on(r.results)
-    for k, value in enumerate(n.results):
-        here = place + k * (w.lanes * F64.bytes)
-        wide = value if value.type.element == F64.element else value.to(F64, "fpext")
-        fn.store(fn.load(wide.type, here) + wide, here)
+    wide = [value if value.type.element == F64.element else value.to(F64, "fpext") for value in n.results]
+    with fn.when(first > 0):
+        for k, value in enumerate(wide):
+            fn.store(value, place + k * (w.lanes * F64.bytes))
+    with fn.when(first.equals(0)):
+        for k, value in enumerate(wide):
+            here = place + k * (w.lanes * F64.bytes)
+            fn.store(fn.load(value.type, here) + value, here)
 
 
 def _pixel(w: Writer, fn: Function, lines: list[Value], dy: Value, total: list[Value]) -> None:
@@ -225,9 +230,11 @@ def _emit_unit(w: Writer) -> None:
     for name in ("channel_ranges", "output_ranges", "groups"):
         places[name], rest = rest % a.integer(name), rest // a.integer(name)
     tiles, parts = a.integer("tiles"), a.integer("parts")
-    with fn.loop(rest * tiles // parts, (rest + 1) * tiles // parts) as tile:
+    start = rest * tiles // parts
+    with fn.loop(start, (rest + 1) * tiles // parts) as tile:
         where = [places["groups"], places["output_ranges"], places["channel_ranges"]]
-        fn.call("tile", VOID, [args, scratch, tile, rest, *where])
+        first = fn.select(tile.equals(start), fn.index(1), fn.index(0))
+        fn.call("tile", VOID, [args, scratch, tile, rest, *where, first])
 
 
 def _ranges(fn: Function, a: Record, which: str, number: Value) -> tuple[Value, Value]:
@@ -237,9 +244,9 @@ def _ranges(fn: Function, a: Record, which: str, number: Value) -> tuple[Value, 
 
 def _emit_tile(w: Writer) -> None:
     """Fill the panels of one tile, then all blocks of sums on it."""
-    names = ("tile", "part", "group", "output_range", "channel_range")
+    names = ("tile", "part", "group", "output_range", "channel_range", "first")
     fn = w.module.function("tile", [("args", PTR), ("scratch", PTR), *((n, I64) for n in names)], internal=True)
-    args, scratch, tile, part, group, output_range, channel_range = fn.args
+    args, scratch, tile, part, group, output_range, channel_range, first = fn.args
     a = Record(fn, args, FIELDS)
     across, down, planes = (a.integer(name) for name in ("column_tiles", "row_tiles", "planes"))
     left, rest = tile % across * a.integer("tile_columns"), tile // across
@@ -272,7 +279,7 @@ def _emit_tile(w: Writer) -> None:
         line = ((part * a.integer("groups") + group) * a.integer("output_blocks") + block) * a.integer("channel_blocks")
         with fn.loop(*channels) as channel:
             panel = scratch + (channel - channels[0]) * a.integer("panel_block")
-            fn.call("blocks", VOID, [args, panel, slopes, line + channel, images, rows, columns])
+            fn.call("blocks", VOID, [args, panel, slopes, line + channel, images, rows, columns, first])
 
 
 def _fill_channels(
@@ -305,10 +312,10 @@ def _fill_channels(
 def _emit_blocks(w: Writer) -> None:
     """All taps of one block of channels and one of outputs; the last blocks are moved back to end at the last taps."""
     spec, pixel = w.spec, w.together * w.size
-    names = ("line", "images", "rows", "columns")
+    names = ("line", "images", "rows", "columns", "first")
     args = [("args", PTR), ("panel", PTR), ("slopes", PTR), *((n, I64) for n in names)]
     fn = w.module.function("blocks", args, internal=True)
-    arguments, panel, slopes, line, images, rows, columns = fn.args
+    arguments, panel, slopes, line, images, rows, columns, first = fn.args
     a = Record(fn, arguments, FIELDS)
     planes, down, across = (a.integer(name) for name in ("tap_planes", "row_blocks", "column_blocks"))
     with fn.loop(0, planes) as p, fn.loop(0, down) as i, fn.loop(0, across) as j:
@@ -317,4 +324,4 @@ def _emit_blocks(w: Writer) -> None:
         x = panel + p * a.integer("panel_plane") + row * (a.integer("panel_row") * spec.row_gap)
         x = x + column * (spec.column_gap * pixel)
         place = a.address("sums") + (((line * planes + p) * down + i) * across + j) * w.place_bytes
-        fn.call("block", VOID, [arguments, x, slopes, place, images, rows, columns])
+        fn.call("block", VOID, [arguments, x, slopes, place, images, rows, columns, first])

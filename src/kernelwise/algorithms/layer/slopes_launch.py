@@ -18,6 +18,7 @@ from ..numbers import Number
 from ..routine import current_target
 from .launch import ALIGN, odd, up
 from .slopes import FIELDS, SlopeSpec, emit, room
+from .slopes_collect import Layout, collect
 from .spec import most_pixels
 
 CHAIN = 256  # products added up in one lane: pixels of a tile, about
@@ -87,12 +88,19 @@ def plan(
 
 
 def weight_slopes(
-    dy: np.ndarray, x: np.ndarray, axes: tuple[Axis, Axis, Axis], groups: int, border: str, threads: int | None = None
-) -> np.ndarray:
-    """dw[o, i, a] = sum over n, p of dy[n, o, p] * x[n, i, p * stride + start + a * dilation].
+    dy: np.ndarray,
+    x: np.ndarray,
+    axes: tuple[Axis, Axis, Axis],
+    groups: int,
+    border: str,
+    out: np.ndarray,
+    threads: int | None = None,
+) -> None:
+    """dw[o, i, a] = sum over n, p of dy[n, o, p] * x[n, i, p * stride + start + a * dilation], into ``out``.
 
     dy: (n, groups * o, planes, rows, columns), x: (n, groups * c, ...), both float32 or both float64 and aligned;
-    ``border`` says what stands outside x. Returns float64 (groups * o, c, *taps). Bits do not depend on ``threads``.
+    ``border`` says what stands outside x; out: float32 or float64, (groups * o, c, *taps), C-contiguous, sharing no
+    memory with either. Bits do not depend on ``threads``.
     """
     target, number = current_target(), Number(x.dtype.str[1:])
     outputs, channels = dy.shape[1] // groups, x.shape[1] // groups
@@ -100,7 +108,7 @@ def weight_slopes(
     spec = made.spec
     lanes = spec.vectors * target.lanes(number.bytes)
     block = (spec.rows, spec.columns, spec.channels, lanes)
-    sums = np.zeros((made.parts, made.groups, *made.blocks, *block))
+    sums = np.empty((made.parts, made.groups, *made.blocks, *block))
     sheet = Sheet(FIELDS)
     sheet.write(x=x.ctypes.data, dy=dy.ctypes.data, sums=sums.ctypes.data)
     _work(made, len(x), sheet)
@@ -115,9 +123,9 @@ def weight_slopes(
     args = sheet.args()
     units = made.parts * made.groups * sheet["output_ranges"] * sheet["channel_ranges"]
     address = code(spec, target).address("slopes")
-    pool.run(address, args.ctypes.data, scratch, units, threads or pool.threads())
-    total = sums[0] if made.parts == 1 else sums.sum(axis=0)
-    return _gather(total, made, groups)
+    workers = threads or pool.threads()
+    pool.run(address, args.ctypes.data, scratch, units, workers)
+    collect(sums, _layout(made, sums), out, workers)
 
 
 def _work(made: SlopePlan, images: int, sheet: Sheet) -> None:
@@ -182,22 +190,17 @@ def _panels(made: SlopePlan, lanes: int, sheet: Sheet) -> int:
     return ends[1] + ALIGN
 
 
-def _gather(sums: np.ndarray, made: SlopePlan, groups: int) -> np.ndarray:
-    """[group, output block, channel block, plane, row block, column block, row, column, channel, output in a block]
-    -> [o, i, plane, row, column]; of sums that two blocks hold, the earlier one's."""
+def _layout(made: SlopePlan, sums: np.ndarray) -> Layout:
+    """Where the sums of a tap lie; of those that two blocks hold, the earlier one's."""
     spec, (planes, rows, columns) = made.spec, made.axes
     row_block, row = _places(rows.taps, spec.rows)
     column_block, column = _places(columns.taps, spec.columns)
-    ordered = sums.transpose(0, 1, 9, 2, 8, 3, 4, 6, 5, 7)  # .., plane, row block, row, column block, column
-    outputs, channels = ordered.shape[1] * ordered.shape[2], ordered.shape[3] * ordered.shape[4]
-    whole = (made.groups, outputs, channels, planes.taps)
-    if rows.taps % spec.rows == columns.taps % spec.columns == 0:
-        picked = ordered.reshape(*whole, rows.taps, columns.taps)[:, : made.outputs, : made.channels]
-    else:
-        flat = ordered.transpose(0, 1, 2, 3, 4, 5, 6, 8, 7, 9).reshape(*whole, *(sums.shape[k] for k in (4, 5, 6, 7)))
-        kept = flat[:, : made.outputs, : made.channels]
-        picked = kept[:, :, :, :, row_block[:, None], column_block, row[:, None], column]
-    return picked.reshape(made.groups * made.outputs, made.channels, planes.taps, rows.taps, columns.taps)
+    plane_step, row_block_step, column_block_step, row_step, column_step = sums.strides[4:9]
+    down = row_block * row_block_step + row * row_step
+    across = column_block * column_block_step + column * column_step
+    places = np.arange(planes.taps)[:, None, None] * plane_step + down[:, None] + across
+    block = sums.shape[-1], spec.channels
+    return Layout(sums.strides[:4], places.ravel(), block, made.groups, made.outputs, made.channels, made.parts)  # type: ignore[arg-type]
 
 
 def _places(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
