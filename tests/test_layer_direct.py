@@ -138,8 +138,8 @@ def routine(layer: Layer, target: str) -> str:
 @pytest.mark.parametrize("name", ["many pixels", "steps", "one tap"])
 def test_sums_stay_in_registers(name: str, dtype: str, target: str) -> None:
     text = routine(replace(SHAPES[name], dtype=dtype, groups=1), target)
-    sums = text[text.index("\nsums:") : text.index("\nfinish:")]
-    inner = [lines for lines in reading.loops(sums) if any("vfmadd" in line for line in lines)]
+    block = text[text.index("\nblock:") : text.index("\nfill_panel:")]
+    inner = [lines for lines in reading.loops(block) if any("vfmadd" in line for line in lines)]
     assert inner
     for lines in inner:
         assert not reading.spilled(lines, "zmm" if target == "avx512" else "ymm")

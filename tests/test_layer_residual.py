@@ -24,7 +24,7 @@ def run(
     layer: Layer, algorithm: str, target: str, given: tuple[np.ndarray, ...], added: np.ndarray, threads: int = 1
 ) -> np.ndarray:
     x, weight, bias = given
-    plan = replace(layer, images=len(x)).plan(target, algorithm)
+    plan = replace(layer, images=len(x)).plan(target, algorithm, x.strides[-2])
     y = np.full_like(added, np.nan)  # its strides, too
     packed, shift = choice.pack(plan, weight, threads), pack_bias(plan, bias)
     ready = choice.prepare(plan, len(x), strides5(x), strides5(y), layer.limits, threads, residual=True)

@@ -64,10 +64,13 @@ class Layer:
         number = Number(self.dtype)
         return LayerProblem(problem3(self.axes), self.groups, self.channels, self.outputs, self.border, number)
 
-    def plan(self, target: str, algorithm: str) -> LayerPlan | WinogradPlan:
+    def plan(self, target: str, algorithm: str, row_bytes: int = 0) -> LayerPlan | WinogradPlan:
+        """``row_bytes``: from one row of the image to the next, where it is to be read as it lies."""
         if algorithm == "winograd":
             return winograd_launch.plan(self.problem, named(target), self.channels_last)
-        return choice.choose(self.problem, named(target), self.channels_last, 0, not self.channels_last, "exact")
+        return choice.choose(
+            self.problem, named(target), self.channels_last, row_bytes, not self.channels_last, "exact"
+        )
 
 
 def axis(n: int, taps: int, before: int = 0, after: int = 0, stride: int = 1, dilation: int = 1) -> Axis:
@@ -145,13 +148,17 @@ def strides5(x: np.ndarray) -> tuple[int, ...]:
     return (*x.strides[:2], *(0,) * (5 - x.ndim), *x.strides[2:])
 
 
-def fenced(layer: Layer, plan: LayerPlan | WinogradPlan, rng: np.random.Generator, at_end: bool) -> np.ndarray:
-    """All units of a layer, one by one, everything it has a pointer to between forbidden pages; returns the result."""
+def fenced(
+    layer: Layer, target: str, algorithm: str, rng: np.random.Generator, at_end: bool, in_place: bool
+) -> np.ndarray:
+    """All units of a layer, one by one, everything it has a pointer to between forbidden pages; returns the result.
+    ``in_place``: images are read as they lie, if the algorithm can."""
     x, weight, bias = whole(layer, rng)
     dtype = np.dtype(layer.dtype)
     image = Padded(room("image"), layer.image_shape, dtype, len(layer.image_shape) - 2, int(rng.integers(0, 3)), at_end)
     image.array[...] = x
     image.room.seal()
+    plan = layer.plan(target, algorithm, image.array.strides[-2] if in_place and len(layer.axes) > 1 else 0)
     given = Padded(room("given"), layer.weight_shape, dtype, 1, 0, at_end)
     given.array[...] = weight
     given.room.seal()
@@ -218,7 +225,7 @@ def main(algorithm: str, turns: int) -> None:
         layer = replace(layer, residual=turn % 3 == 0)
         print(f"{turn} {target} {layer}", flush=True)
         for at_end in (True, False):
-            fenced(layer, layer.plan(target, algorithm), np.random.default_rng(turn), at_end)
+            fenced(layer, target, algorithm, np.random.default_rng(turn), at_end, turn % 4 > 0)
     print(f"done {turns}")
 
 

@@ -94,6 +94,16 @@ class Function:
         args = [pointer, self.constant(I32, type.element_bytes), mask, self.constant(type, 0)]
         return self.call(f"llvm.masked.load.{type.mangled}.p0", type, args)
 
+    def first_lanes(self, lanes: int, count: int) -> Value:
+        """A mask of so many lanes, of which the first ``count`` are set."""
+        bits = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes))
+        return Value(self, Type("i1", lanes), f"<{bits}>")
+
+    def store_masked(self, value: Value, pointer: Value, mask: Value) -> None:
+        """The lanes that are set in a mask; no other memory is written."""
+        align = self.constant(I32, value.type.element_bytes)
+        self.call(f"llvm.masked.store.{value.type.mangled}.p0", VOID, [value, pointer, align, mask])
+
     def store(self, value: Value, pointer: Value, align: int | None = None, stream: bool = False) -> None:
         """``stream`` goes past the caches; then ``align`` must be the vector's full size."""
         hint = ", !nontemporal !0" if stream else ""

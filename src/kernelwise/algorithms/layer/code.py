@@ -1,18 +1,21 @@
 """The code of a layer: the block of sums, the panel, and a unit of work.
 
-A *panel* holds the rows of input that a unit needs, all channels of a group, padding included: [channel][plane][row]
-[column]. Where nothing is padded the image itself is the panel. A unit is a band of output rows of one plane of one
-group of one image, for some blocks of output channels.
+The image is read as it lies where that can be: taps outside are left out, whole rows of them by counting, others
+where the code is written, which knows which pixels of a block at the left or right border they belong to. Else a
+*panel* holds the rows of input that a unit needs, all channels of a group, padding included: [channel][plane][row]
+[column]. A unit is a band of output rows of one plane of one group of one image, for some blocks of output channels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
+from ..memory import ALIGN
 from . import panel, results
 from .spec import LayerSpec, block_channels
 
@@ -26,11 +29,13 @@ FIELDS = (
     *("weight_group", "weight_block", "channels", "outputs"),
     # taps: planes of a tap, byte offsets in the panel of the tap rows (planes times rows of the kernel)
     *("tap_planes", "plane_map", "tap_rows", "tap_offsets"),
+    # for each row of the result: the first tap row inside the image, and the one behind the last
+    *("tap_first", "tap_stop"),
     # the panel: rows of a band, which image row each one is; columns
     *("panel", "panel_channel", "panel_plane", "panel_row", "panel_rows", "row_map", "row_step", "columns"),
     *("column_first", "column_stop", "column_lead", "column_map", "mapped", "origin"),
     # blocks of pixels
-    *("row_group", "tiles", "tile_last", "pixel_step", "line_step"),
+    *("row_group", "tiles", "tile_last", "tile_kinds", "pixel_step", "line_step", "ahead"),
     *("chunk", "floor", "ceiling"),
     *("at_panel", "at_sums", "at_spare"),
 )
@@ -57,69 +62,141 @@ def emit(target: Target, spec: LayerSpec) -> Module:
     """A module with the function ``layer`` for the pool."""
     module = Module(target)
     writer = Writer(module, spec)
-    _emit_sums(writer)
-    results.emit(writer)
+    _emit_block(writer)
     panel.emit(writer)
     _emit_unit(writer)
     return module
 
 
-# ---------------------------------------------------------------- the block of sums
+# ---------------------------------------------------------------- a block
 
 
-def _emit_sums(w: Writer) -> None:
-    """Sums of a block over ``channels`` from channel ``begin`` on, the first ones put into memory, others added."""
-    args = [("args", PTR), ("x", PTR), ("w", PTR), ("begin", I64), ("channels", I64), ("sums", PTR)]
-    fn = w.module.function("sums", args, internal=True)
-    arguments, x, weights, begin, channels, sums = fn.args
+def _emit_block(w: Writer) -> None:
+    """``block``: results of a block of pixels and channels, which lie ``at`` bytes into the result.
+
+    Sums of many channels are taken in chunks, which are added up apart: long sums lose less that way. All chunks but
+    the last one go through memory. ``valid`` of the block's channels are its own; ``kind`` is the block's among those
+    of the specification; pixels ``ahead`` bytes on are asked for.
+    """
+    names = ("at", "valid", "first", "stop", "kind", "ahead")
+    args = [("args", PTR), ("scratch", PTR), ("x", PTR), ("w", PTR), ("bias", PTR), *((name, I64) for name in names)]
+    fn = w.module.function("block", args, internal=True)
+    arguments, scratch, x, weights, bias, at, valid, first, stop, kind, ahead = fn.args
     a = w.record(fn, arguments)
-    pitch, tap_rows, offsets = a.integer("panel_channel"), a.integer("tap_rows"), a.address("tap_offsets")
-    zero = [fn.constant(w.vector, 0.0)] * (len(w.spec.pixels) * w.spec.vectors)
+    sums, chunk, channels = scratch + a.integer("at_sums"), a.integer("chunk"), a.integer("channels")
+    reading = Reading(x, weights, (first, stop), kind, ahead)
+    place = fn.stack(8)
+    fn.store(fn.index(0), place)
+    with fn.forever() as stop_if:
+        begin = fn.load(I64, place)
+        start = [fn.load(w.vector, bias + v * w.vector.bytes) for v in range(w.spec.vectors)]
+        start = [fn.select(begin.equals(0), shift, 0.0) for shift in start] * len(w.spec.pixels)
+        totals = _sums(w, fn, a, reading, (begin, (begin + chunk).minimum(channels)), start)
+        stop_if(begin + chunk >= channels)
+        with fn.when(begin.equals(0)):
+            for k, value in enumerate(totals):
+                fn.store(value, sums + k * w.vector.bytes, align=w.vector.bytes)
+        with fn.when(begin > 0):
+            for k, value in enumerate(_added(w, fn, sums, totals)):
+                fn.store(value, sums + k * w.vector.bytes, align=w.vector.bytes)
+        fn.store(begin + chunk, place)
+    with fn.counted(0, begin.minimum(1), carry=totals) as earlier:  # one turn, if there are any
+        earlier.carry_on(_added(w, fn, sums, earlier.carried))
+    results.write(w, fn, a, earlier.results, (at, valid, scratch + a.integer("at_spare")))
+
+
+class Reading(NamedTuple):
+    """What a block reads."""
+
+    x: Value  # its first pixel, of the first channel, under the first tap
+    weights: Value
+    tap_rows: tuple[Value, Value]  # those inside the image
+    kind: Value
+    ahead: Value
+
+
+def _added(w: Writer, fn: Function, sums: Value, totals: list[Value]) -> list[Value]:
+    """What is in memory, plus what is in registers."""
+    places = (sums + k * w.vector.bytes for k in range(len(totals)))
+    return [fn.load(w.vector, place, align=w.vector.bytes) + value for place, value in zip(places, totals, strict=True)]
+
+
+def _sums(
+    w: Writer, fn: Function, a: Record, of: Reading, span: tuple[Value, Value], start: list[Value]
+) -> list[Value]:
+    """Sums over some channels and all taps. Each kind of block has a loop of its own; one of them takes its turn."""
     if w.spec.point:
-        totals = _point_sums(w, fn, x, weights, channels, pitch, zero)
-    else:
-        each = tap_rows * (w.spec.taps * w.tap_bytes)
-        with fn.counted(0, channels, carry=zero) as c:
-            plane, ws = x + c.index * pitch, weights + c.index * each
-            with fn.counted(0, tap_rows, carry=c.carried) as r:
-                line = plane + fn.load(I64, offsets + r.index * 8)
-                row = ws + r.index * (w.spec.taps * w.tap_bytes)
-                total = list(r.carried)
-                for s in range(w.spec.taps):
-                    _tap(w, fn, line + s * w.spec.gap * w.size, row + s * w.tap_bytes, total)
-                r.carry_on(total)
-            c.carry_on(r.results)
-        totals = c.results
-    places = [sums + k * w.vector.bytes for k in range(len(totals))]
-    with fn.when(begin.equals(0)):
-        for place, value in zip(places, totals, strict=True):
-            fn.store(value, place, align=w.vector.bytes)
-    with fn.when(begin > 0):
-        for place, value in zip(places, totals, strict=True):
-            fn.store(fn.load(w.vector, place, align=w.vector.bytes) + value, place, align=w.vector.bytes)
+        return _point_sums(w, fn, a, of, span, start)
+    if len(w.spec.kinds) == 1:
+        return _channel_sums(w, fn, a, of, span, start, w.spec.kinds[0])
+    totals = start
+    for number, outside in enumerate(w.spec.kinds):
+        turns = fn.select(of.kind.equals(number), fn.index(1), 0)
+        with fn.counted(0, turns, carry=totals) as mine:
+            mine.carry_on(_channel_sums(w, fn, a, of, span, mine.carried, outside))
+        totals = mine.results
+    return totals
+
+
+def _channel_sums(
+    w: Writer,
+    fn: Function,
+    a: Record,
+    of: Reading,
+    span: tuple[Value, Value],
+    start: list[Value],
+    outside: Sequence[int],
+) -> list[Value]:
+    """``outside``: for each tap of a row, the pixels that it finds outside the image, as bits."""
+    pitch, offsets = a.integer("panel_channel"), a.address("tap_offsets")
+    row_bytes = w.spec.taps * w.tap_bytes
+    each = a.integer("tap_rows") * row_bytes
+    with fn.counted(*span, carry=start) as c:
+        plane, ws = of.x + c.index * pitch, of.weights + c.index * each
+        with fn.counted(*of.tap_rows, carry=c.carried) as r:
+            line, row = plane + fn.load(I64, offsets + r.index * 8), ws + r.index * row_bytes
+            total = list(r.carried)
+            _ask(w, fn, line + of.ahead)
+            for s, skipped in enumerate(outside):
+                _tap(w, fn, line + s * w.spec.gap * w.size, row + s * w.tap_bytes, total, skipped)
+            r.carry_on(total)
+        c.carry_on(r.results)
+    return c.results
 
 
 def _point_sums(
-    w: Writer, fn: Function, x: Value, weights: Value, channels: Value, pitch: Value, zero: Sequence[Value]
+    w: Writer, fn: Function, a: Record, of: Reading, span: tuple[Value, Value], start: list[Value]
 ) -> list[Value]:
     """One tap: several channels in a turn."""
-    together = 4
-    whole = channels // together * together
-    results = list(zero)
-    for start, stop, step in ((fn.index(0), whole, together), (whole, channels, 1)):
-        with fn.counted(start, stop, step, carry=results) as c:
+    (begin, stop), pitch, together = span, a.integer("panel_channel"), 4
+    whole = begin + (stop - begin) // together * together
+    results = start
+    for first, end, step in ((begin, whole, together), (whole, stop, 1)):
+        with fn.counted(first, end, step, carry=results) as c:
             total = list(c.carried)
             for u in range(step):
-                _tap(w, fn, x + (c.index + u) * pitch, weights + (c.index + u) * w.tap_bytes, total)
+                x = of.x + (c.index + u) * pitch
+                _ask(w, fn, x + of.ahead)
+                _tap(w, fn, x, of.weights + (c.index + u) * w.tap_bytes, total)
             c.carry_on(total)
         results = c.results
     return results
 
 
-def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) -> None:
+def _ask(w: Writer, fn: Function, line: Value) -> None:
+    """Ask for a row of pixels; where its first ones are in a line of their own, the block to its left has."""
+    last = (w.spec.pixels[-1] + (w.spec.taps - 1) * w.spec.gap) * w.size
+    for at in range(last, 0, -ALIGN):
+        fn.prefetch(line + at)
+
+
+def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value], skipped: int = 0) -> None:
+    """The products of one tap. ``skipped``: pixels without one, as bits."""
     fn.fence()
     vectors = [fn.load(w.vector, weights + v * w.vector.bytes) for v in range(w.spec.vectors)]
     for q, offset in enumerate(w.spec.pixels):
+        if skipped >> q & 1:
+            continue
         pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
         for v, weight in enumerate(vectors):
             k = q * w.spec.vectors + v
@@ -157,34 +234,19 @@ def _emit_unit(w: Writer) -> None:
         ws, shift = weights + block * a.integer("weight_block"), bias + block * w.tap_bytes
         channels = result + block * (a.integer("result_channel") * w.block)
         valid = (a.integer("outputs") - block * w.block).minimum(w.block)
+        ahead = fn.select(block.equals(begin), a.integer("ahead"), 0)  # all others find them in the caches
         with fn.loop(first, stop, a.integer("row_group")) as y_:
             y = y_.minimum(stop - a.integer("row_group"))
             line = source + (y - first) * (a.integer("row_step") * a.integer("panel_row"))
             out = channels + y * a.integer("result_row")
+            tap_rows = [fn.load(I64, a.address(name) + y * 8) for name in ("tap_first", "tap_stop")]
             with fn.loop(0, a.integer("tiles")) as t:
                 x = (t * len(w.spec.pixels)).minimum(a.integer("tile_last"))
-                here = line + x * a.integer("pixel_step"), out + x * a.integer("result_column")
-                _block(w, fn, a, (args, scratch), here, (ws, shift, valid))
-
-
-def _block(
-    w: Writer,
-    fn: Function,
-    a: Record,
-    given: tuple[Value, Value],
-    pixels: tuple[Value, Value],
-    outputs: tuple[Value, Value, Value],
-) -> None:
-    """All channels of a block, in chunks that are added up apart: long sums lose less that way."""
-    (args, scratch), (x, out), (weights, bias, valid) = given, pixels, outputs
-    sums, spare = scratch + a.integer("at_sums"), scratch + a.integer("at_spare")
-    chunk, channels = a.integer("chunk"), a.integer("channels")
-    each = a.integer("tap_rows") * (w.spec.taps * w.tap_bytes)
-    _announce(w, fn, a, a.address("result") + out)
-    with fn.loop(0, channels, chunk) as c:
-        count = chunk.minimum(channels - c)
-        fn.call("sums", VOID, [args, x + c * a.integer("panel_channel"), weights + c * each, c, count, sums])
-    fn.call("finish", VOID, [args, sums, bias, out, valid, spare])
+                kind = fn.load(I64, a.address("tile_kinds") + t * 8)
+                at = out + x * a.integer("result_column")
+                _announce(w, fn, a, a.address("result") + at)
+                given = [line + x * a.integer("pixel_step"), ws, shift, at, valid, *tap_rows, kind, ahead]
+                fn.call("block", VOID, [args, scratch, *given])
 
 
 def _announce(w: Writer, fn: Function, a: Record, out: Value) -> None:

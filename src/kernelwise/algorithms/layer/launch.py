@@ -29,7 +29,7 @@ CHAIN = 256  # products that are added up in one go
 PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
 LEAST_UNITS = 8
 UNITS_PER_THREAD = 4
-UNIT_WORK = 1 << 21  # multiply-adds below which a unit is not worth being shared out
+MOST_KINDS = 3  # of blocks of pixels, by the taps that they find outside: at the left, at the right, between
 LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
 ONE = Axis(1, 1, 0, 1, 1, 1)
@@ -88,32 +88,49 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
     ``joined``: rows of the result follow each other without a gap."""
     planes, rows, columns = problem.axes
     size = problem.number.bytes
-    copied = problem.padded or row_bytes == 0
-    width = (columns.out - 1) * columns.stride + columns.reach + 1
-    lanes = target.lanes(size)
-    pitch = width * size if copied else row_bytes
-    most = most_pixels(target)
+    lanes, most = target.lanes(size), most_pixels(target)
     group = _row_group(rows.out, columns.out, most) if joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
+    kinds = tuple(dict.fromkeys(_outside(columns, x, tile) for x in _tiles(columns, tile)))
+    copied = row_bytes == 0 or (problem.padded and (group > 1 or not _left_out(problem, len(kinds))))
+    pitch = ((columns.out - 1) * columns.stride + columns.reach + 1) * size if copied else row_bytes
     if group > 1:
         pixels = [
             y * rows.stride * (pitch // size) + x * columns.stride for y in range(group) for x in range(columns.out)
         ]
     else:
-        group, pixels = 1, [x * columns.stride for x in range(tile)]
-    point = planes.taps * rows.taps * columns.taps == 1
+        pixels = [x * columns.stride for x in range(tile)]
     spec = LayerSpec(
         problem.number,
         tuple(pixels),
         2 if problem.outputs > lanes else 1,
         columns.taps,
+        ((0,) * columns.taps,) if copied else kinds,
         columns.dilation,
-        point,
+        planes.taps * rows.taps * columns.taps == 1,
         channels_last,
         problem.masked,
     )
-    band = rows.out if group > 1 else _band(problem, pitch, copied)
+    band = rows.out if group > 1 else _band(problem, pitch)
     return LayerPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch))
+
+
+def _tiles(columns: Axis, tile: int) -> list[int]:
+    """Where blocks of pixels begin; the last one is moved back."""
+    return [min(x, columns.out - tile) for x in range(0, columns.out, tile)]
+
+
+def _outside(columns: Axis, x: int, tile: int) -> tuple[int, ...]:
+    """For each tap, the pixels of the block at ``x`` that find it outside the image, as bits."""
+    at = columns.start + np.arange(x, x + tile)[None, :] * columns.stride
+    at = at + np.arange(columns.taps)[:, None] * columns.dilation
+    return tuple(sum(1 << int(q) for q in np.flatnonzero(row)) for row in (at < 0) | (at >= columns.n))
+
+
+def _left_out(problem: LayerProblem, kinds: int) -> bool:
+    """Whether taps outside the image can be left out where they are: zeros, around rows and columns only."""
+    planes, rows, columns = problem.axes
+    return problem.border == "constant" and planes == ONE and rows.taps * columns.taps > 1 and kinds <= MOST_KINDS
 
 
 def _panel_channel(problem: LayerProblem, band: int, pitch: int) -> int:
@@ -130,15 +147,11 @@ def _row_group(rows: int, columns: int, most: int) -> int:
     return min(range(1, max(1, min(most // columns, rows)) + 1), key=cost)
 
 
-def _band(problem: LayerProblem, pitch: int, copied: bool) -> int:
-    """Rows of the result in a unit. Where rows are copied, as many as fit: each band copies some that others do too."""
-    planes, rows, columns = problem.axes
+def _band(problem: LayerProblem, pitch: int) -> int:
+    """Rows of the result in a unit: as many as fit. Where rows are copied, each band copies some that others do too."""
+    planes, rows, _ = problem.axes
     each = problem.channels * planes.taps * pitch  # bytes of a row of the panel
     band = max(1, (PANEL_BYTES // each - rows.reach - 1) // rows.stride + 1)
-    if not copied:
-        work = columns.out * problem.channels * problem.outputs * planes.taps * rows.taps * columns.taps
-        units = rows.out * planes.out * problem.groups
-        band = min(band, max(1, -(-units // LEAST_UNITS), UNIT_WORK // max(1, work)))
     return -(-rows.out // -(-rows.out // min(rows.out, band)))
 
 
@@ -221,13 +234,22 @@ def launch(
     sheet.write(weight_block=weight_block, weight_group=weight_block * blocks)
     _taps(plan, image_strides, sheet)
     _columns(plan, sheet)
-    tile = len(plan.spec.pixels)
-    tiles, last = (1, 0) if plan.row_group > 1 else (-(-columns.out // tile), columns.out - tile)
-    sheet.write(row_group=plan.row_group, tiles=tiles, tile_last=last, pixel_step=columns.stride * size)
+    _blocks(plan, sheet)
     floor, ceiling = (bits(limit, problem.number) for limit in limits)
     sheet.write(chunk=max(1, CHAIN // taps), floor=floor, ceiling=ceiling)
     scratch = _scratch(plan, sheet)
     return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
+
+
+def _blocks(plan: LayerPlan, sheet: Sheet) -> None:
+    """Where blocks of pixels lie in a row, and of which kind they are."""
+    columns, tile = plan.problem.axes[2], len(plan.spec.pixels)
+    places = [0] if plan.row_group > 1 else _tiles(columns, tile)
+    several = plan.spec.kinds if len(plan.spec.kinds) > 1 else ()
+    kinds = [several.index(_outside(columns, x, tile)) if several else 0 for x in places]
+    sheet.point("tile_kinds", np.array(kinds, np.int64))
+    sheet.write(row_group=plan.row_group, tiles=len(places), tile_last=places[-1])
+    sheet.write(pixel_step=columns.stride * plan.problem.number.bytes)
 
 
 def bits(value: float, number: Number) -> int:
@@ -259,8 +281,23 @@ def _taps(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
         panel_channel=plan.panel_channel if plan.panel else strides[1],
         panel_row=plan.panel_row if plan.panel else strides[3],
     )
+    first, stop = _rows_inside(plan)
+    sheet.point("tap_first", first)
+    sheet.point("tap_stop", stop)
+    sheet.write(ahead=0 if plan.panel else rows.stride * strides[3])
     origin = sum(axis.start * stride for axis, stride in zip(plan.problem.axes, strides[2:], strict=True))
     sheet.write(line_step=planes.stride * strides[2], origin=origin)
+
+
+def _rows_inside(plan: LayerPlan) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of the result: the first tap row inside the image, and the one behind the last."""
+    planes, rows, _ = plan.problem.axes
+    every = planes.taps * rows.taps
+    if plan.panel or planes != ONE:
+        return np.zeros(rows.out, np.int64), np.full(rows.out, every)
+    at = np.arange(rows.out) * rows.stride + rows.start
+    stop = np.clip((rows.n - 1 - at) // rows.dilation + 1, 0, every)
+    return np.clip(-(at // rows.dilation), 0, stop), stop
 
 
 def _columns(plan: LayerPlan, sheet: Sheet) -> None:

@@ -1,12 +1,12 @@
-"""From a block of sums to results: bias, what is added to them, limits, and the way into the array."""
+"""From a block of sums to results: what is added to them, limits, and the way into the array."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...jit.ir import Function
-from ...jit.types import I64, PTR
 from ...jit.values import Record, Value
 from ..vectors import transpose
 from .turn import lane
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from .winograd_code import Writer as WinogradWriter
 
 
-def emit(w: Writer) -> None:
-    """``finish``: the block ``at`` bytes into the result; ``valid`` of its channels are its own."""
-    args = [("args", PTR), ("sums", PTR), ("bias", PTR), ("at", I64), ("valid", I64), ("spare", PTR)]
-    fn = w.module.function("finish", args, internal=True)
-    arguments, sums, bias, at, valid, spare = fn.args
-    a = w.record(fn, arguments)
-    residual = a.address("residual") + at if w.spec.residual else None
-    out = Arrays(fn, a.address("result") + at, residual, both_limits(w, fn, a))
+def write(w: Writer, fn: Function, a: Record, sums: Sequence[Value], given: tuple[Value, Value, Value]) -> None:
+    """The results of a block. ``given``: how many bytes into the result it lies, how many of its channels are its own,
+    and a spare place for the others, as long as a vector."""
+    at, valid, spare = given
+    limits = both_limits(w, fn, a)
+    out = Arrays(fn, a.address("result") + at)
+    if w.spec.residual:
+        out = Arrays(fn, out.result, a.address("residual") + at, limits)
     channel, column = a.integer("result_channel"), a.integer("result_column")
     for v in range(w.spec.vectors):
-        shift = fn.load(w.vector, bias + v * w.vector.bytes)
-        places = (sums + (q * w.spec.vectors + v) * w.vector.bytes for q in range(len(w.spec.pixels)))
-        values = [fn.load(w.vector, place, align=w.vector.bytes) + shift for place in places]
+        values = list(sums[v :: w.spec.vectors])
+        if not w.spec.residual:
+            values = [limited(fn, value, *limits) for value in values]
         rest = valid - v * w.lanes
         if w.spec.channels_last:
             _store_pixels(w, out.moved(v * w.vector.bytes), values, column, rest)
@@ -67,6 +67,25 @@ class Arrays:
         if self.limits is not None:
             value = limited(fn, value, *self.limits)
         fn.store(value, self.result)
+
+    def put_first(self, value: Value, count: int) -> None:
+        """The first ``count`` numbers of a vector, where AVX-512 has no better way in as few pieces as powers of two
+        allow; they may overlap."""
+        fn, size = self.fn, value.type.element_bytes
+        if count == value.type.lanes:
+            self.put(value)
+        elif fn.target.name == "avx512":
+            mask = fn.first_lanes(value.type.lanes, count)
+            if self.residual is not None:
+                value = value + fn.load_masked(value.type, self.residual, mask)
+            if self.limits is not None:
+                value = limited(fn, value, *self.limits)
+            fn.store_masked(value, self.result, mask)
+        else:
+            piece = 1 << (count.bit_length() - 1)
+            for at in sorted({0, count - piece}):
+                part = fn.shuffle(value, value, range(at, at + piece)) if piece > 1 else lane(fn, value, at)
+                self.moved(at * size).put(part)
 
     def put_some(self, slot: Value, value: Value, count: Value, step: Value | int) -> None:
         """The first ``count`` lanes of a vector, ``step`` bytes apart, one by one, by way of a slot on the stack."""
@@ -119,16 +138,4 @@ def _store_channels(w: Writer, out: Arrays, values: list[Value], channel: Value,
         square = part + [part[-1]] * (w.lanes - len(part))
         for k, row in enumerate(transpose(fn, square)):
             place = out.moved(channel * k + first * w.size).where(rest > k, spare)
-            _store_part(w, place, row, len(part))
-
-
-def _store_part(w: Writer, out: Arrays, value: Value, count: int) -> None:
-    """The first numbers of a vector, in as few stores as powers of two allow; pieces may overlap."""
-    fn = out.fn
-    if count == w.lanes:
-        out.put(value)
-        return
-    piece = 1 << (count.bit_length() - 1)
-    for at in sorted({0, count - piece}):
-        part = fn.shuffle(value, value, range(at, at + piece)) if piece > 1 else lane(fn, value, at)
-        out.moved(at * w.size).put(part)
+            place.put_first(row, len(part))

@@ -16,6 +16,7 @@ class LayerSpec:
     pixels: tuple[int, ...]  # of a block: element offsets of their inputs from the first one's
     vectors: int  # of output channels in a block
     taps: int  # on the last axis
+    kinds: tuple[tuple[int, ...], ...]  # of blocks: for each of these taps, the pixels that find it outside, as bits
     gap: int  # elements between them
     point: bool = False  # there is one tap in all
     channels_last: bool = False  # results have their channels side by side
