@@ -7,5 +7,15 @@ from .descent import learn_kernel
 from .learned import LearnedKernel
 from .result import KernelFit, SizeCurve
 from .statistics import FitStatistics
+from .varying import VaryingKernelFit, fit_varying_kernel
 
-__all__ = ["FitStatistics", "KernelFit", "LearnedKernel", "SizeCurve", "fit_kernel", "learn_kernel"]
+__all__ = [
+    "FitStatistics",
+    "KernelFit",
+    "LearnedKernel",
+    "SizeCurve",
+    "VaryingKernelFit",
+    "fit_kernel",
+    "fit_varying_kernel",
+    "learn_kernel",
+]

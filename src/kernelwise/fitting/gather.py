@@ -39,13 +39,13 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, threa
     Non-finite pixels are found by what they do to the sums; then the windows that hold them are taken out, exactly.
     """
     if pair.weights is not None:
-        return weighted_moments(_clean(pair, taps, before, after), taps, before, after, threads)
+        return weighted_moments(clean_pair(pair, taps, before, after), taps, before, after, threads)
     if pair.used is None:
         with np.errstate(invalid="ignore", over="ignore"):
             found = _all_outputs(pair, taps, before, after, threads)
         if np.isfinite(found.squares).all() and np.isfinite(found.gram).all():
             return found
-    clean = _clean(pair, taps, before, after)
+    clean = clean_pair(pair, taps, before, after)
     used = clean.used
     assert used is not None
     lost, all_of_them = ~used, used.size
@@ -55,7 +55,7 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, threa
     return full - _few_outputs(clean, lost, taps, before, after) if lost.any() else full
 
 
-def _clean(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray) -> Pair:
+def clean_pair(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray) -> Pair:
     """Numbers that are not finite replaced by the centre, and the outputs that they reach not used."""
     x, y = pair.x, pair.y
     used: np.ndarray = np.ones((len(y), *y.shape[2:]), bool) if pair.used is None else pair.used

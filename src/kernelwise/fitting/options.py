@@ -70,7 +70,7 @@ def options(
         None if automatic else tuple(per_axis("size", size, layout.dims, 1)),
         tuple(per_axis("max_size", max_size, layout.dims, 1)),
         bool(background),
-        None if isinstance(ridge, str) and ridge == "auto" else _number("ridge", ridge, "'auto' or "),
+        ridge_number(ridge),
         errors,
         _number("x_noise", x_noise),
         bool(nonnegative),
@@ -79,6 +79,11 @@ def options(
         None if prior is None else _prior(prior),
         check_threads(threads),
     )
+
+
+def ridge_number(ridge: Any) -> float | None:
+    """None stands for "auto"."""
+    return None if isinstance(ridge, str) and ridge == "auto" else _number("ridge", ridge, "'auto' or ")
 
 
 def _dims(dims: Any, size: Any, before: Any, channels: bool) -> int:

@@ -69,24 +69,35 @@ def _pairs_of_planes(x: np.ndarray, cell: range, dz: int, taps: tuple[int, int],
         return total
     a, b = (flat_planes(x[:, :, cell.start + d : cell.stop + d]) for d in (0, dz))
     for here, there in zip(a, b, strict=True):
-        total += _plane_products(here, there, taps, dz == 0, threads)
+        downs = range(0 if dz == 0 else 1 - taps[0], taps[0])
+        total += _plane_products(here, there, taps, downs, dz == 0, threads)
     return total
 
 
-def _plane_products(a: np.ndarray, b: np.ndarray, taps: tuple[int, int], same: bool, threads: int | None) -> np.ndarray:
-    """Windows of a (n, c, rows, columns) times those of b at their place: (c, *taps, c, *taps). ``same``: a is b."""
+def later_products(a: np.ndarray, b: np.ndarray, taps: tuple[int, int], threads: int | None = None) -> np.ndarray:
+    """sum over windows of a (rows, columns) and of b at its place, a's at tap (u, v) times b's at one in the same or a
+    later row: (*taps, *taps). Zeros for rows before."""
+    return _plane_products(a[np.newaxis, np.newaxis], b[np.newaxis, np.newaxis], taps, range(taps[0]), False, threads)[
+        0, :, :, 0
+    ]
+
+
+def _plane_products(
+    a: np.ndarray, b: np.ndarray, taps: tuple[int, int], downs: range, mirror: bool, threads: int | None
+) -> np.ndarray:
+    """Windows of a (n, c, rows, columns) times those of b at their place, for taps that lie ``downs`` rows apart, zeros
+    for others: (c, *taps, c, *taps). ``mirror``: also for the same taps the other way round, because a is b."""
     (kh, kw), channels = taps, a.shape[1]
     rows, columns = Cells.of(a.shape[2], kh), Cells.of(a.shape[3], kw)
-    downs = range(0 if same else 1 - kh, kh)
     products = _Products.of(a, b, rows, columns, downs, threads)
-    gram = np.empty((channels, kh, kw, channels, kh, kw))
+    gram = np.zeros((channels, kh, kw, channels, kh, kw))
     for dy in downs:
         boxes = box_sums(box_sums(products.cells(dy), rows.run, 3), columns.run, 4)
         for dx in range(1 - kw, kw):
             u, v = np.ogrid[max(0, -dy) : min(kh, kh - dy), max(0, -dx) : min(kw, kw - dx)]
             found = boxes[:, :, dx + kw - 1, u, v].transpose(2, 3, 0, 1)
             gram[:, u, v, :, u + dy, v + dx] = found
-            if same:
+            if mirror:
                 gram[:, u + dy, v + dx, :, u, v] = found.swapaxes(2, 3)
     return gram
 
