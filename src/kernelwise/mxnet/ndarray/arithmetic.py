@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .calling import operator
-from .core import Core
+from .core import Core, need
 from .operators import METHODS, NUMBERS, REFLECTED, check_same
 
 
@@ -76,7 +76,7 @@ def _broadcast(name: str) -> Any:
     method = METHODS[name]
 
     def operate(lhs: Core, rhs: Core) -> Any:
-        return method(lhs, rhs)
+        return method(need("lhs", lhs), need("rhs", rhs))
 
     operate.__name__ = operate.__qualname__ = f"broadcast_{name}"
     operate.__doc__ = f"`{name}` of two arrays, which broadcast."
@@ -87,7 +87,7 @@ def _elementwise(name: str) -> Any:
     method = METHODS[name]
 
     def operate(lhs: Core, rhs: Core) -> Any:
-        check_same(lhs, rhs)
+        check_same(need("lhs", lhs), need("rhs", rhs))
         return method(lhs, rhs)
 
     operate.__name__ = operate.__qualname__ = f"elemwise_{name}"

@@ -42,6 +42,19 @@ def _fix(tensor: Tensor) -> Tensor:
     return tensor.trunc()
 
 
+def _rint(tensor: Tensor) -> Tensor:
+    below, above = tensor.floor(), tensor.ceil()
+    return torch.where(tensor - below <= above - tensor, below, above)
+
+
+def _gamma(tensor: Tensor) -> Tensor:
+    """NaN at 0, -1, -2, ...; computed in float64."""
+    x = tensor.double()
+    odd = (x < 0) & (torch.remainder(x.floor(), 2) != 0)
+    found = torch.lgamma(x).exp() * torch.where(odd, -1.0, 1.0)
+    return torch.where((x < 0) & (x == x.floor()), torch.nan, found).to(tensor.dtype)
+
+
 def _round(tensor: Tensor) -> Tensor:
     """Halves away from zero, as C's round()."""
     return torch.where(tensor < 0, (tensor - 0.5).ceil(), (tensor + 0.5).floor())
@@ -49,7 +62,7 @@ def _round(tensor: Tensor) -> Tensor:
 
 abs = _named("abs", torch.abs, "|data|.")
 sign = _named("sign", torch.sign, "-1, 0 or 1.", constant)
-rint = _named("rint", _real(torch.round), "The nearest whole number, halves to even.", constant)
+rint = _named("rint", _real(_rint), "The nearest whole number, halves down.", constant)
 round = _named("round", _real(_round), "The nearest whole number, halves away from zero.", constant)
 ceil = _named("ceil", _real(torch.ceil), "The next whole number above.", constant)
 floor = _named("floor", _real(torch.floor), "The next whole number below.", constant)
@@ -83,24 +96,22 @@ radians = _named("radians", _real(torch.deg2rad), "From degrees to radians.")
 erf = _named("erf", _real(torch.erf), "The error function.")
 erfinv = _named("erfinv", _real(torch.erfinv), "The inverse error function.")
 gammaln = _named("gammaln", _real(torch.lgamma), "The logarithm of the gamma function.")
-gamma = _named("gamma", _real(lambda x: torch.lgamma(x).exp() * _gamma_sign(x)), "The gamma function.")
+gamma = _named("gamma", _real(_gamma), "The gamma function.")
 reciprocal = _named("reciprocal", _real(torch.reciprocal), "1 / data.")
 relu = _named("relu", torch.relu, "The larger of data and 0; its gradient at 0 is 0.")
 sigmoid = _named("sigmoid", _real(torch.sigmoid), "1 / (1 + exp(-data)).")
-softsign = _named("softsign", torch.nn.functional.softsign, "data / (1 + |data|).")
+softsign = _named("softsign", _real(torch.nn.functional.softsign), "data / (1 + |data|).")
 logical_not = _named("logical_not", lambda x: (x == 0).to(x.dtype), "1 where data is 0, otherwise 0.", constant)
 identity = _named("identity", torch.clone, "A copy.")
 BlockGrad = stop_gradient = _named("stop_gradient", torch.clone, "A copy through which no gradient passes.", constant)
 negative = _named("negative", torch.neg, "-data.")
 
 
-def _gamma_sign(x: Tensor) -> Tensor:
-    return torch.where((x < 0) & (torch.remainder(x.floor(), 2) != 0), -1.0, 1.0).to(x.dtype)
-
-
 @operator
 def hard_sigmoid(data: Core, alpha: float = 0.2, beta: float = 0.5) -> Any:
     """alpha * data + beta, kept between 0 and 1."""
+    if not data.data.dtype.is_floating_point:
+        raise MXNetError(f"This operation only support floating point types, not {dtypes.name(data.data.dtype)}")
     return apply(lambda tensor: (tensor * alpha + beta).clamp(0, 1), data)
 
 

@@ -6,6 +6,7 @@ An index of a single number gives shape (1,): no key makes an array without axes
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +129,14 @@ def check_range(key: tuple[Any, ...], size: int) -> None:
             )
 
 
+def check_empty(key: tuple[Any, ...], shape: Any) -> None:
+    """Only along the first axis may nothing be taken. Raises MXNetError."""
+    axes = [part for part in spread(key, len(shape)) if part is not None]
+    for axis, (part, size) in enumerate(zip(axes, shape, strict=True)):
+        if axis and isinstance(part, slice) and not range(*part.indices(size)):
+            raise MXNetError(f"Check failed: src_idx < dshape_len : x[{shown(key)}] takes nothing of {tuple(shape)}")
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -142,8 +151,8 @@ def getitem(self: Core, key: Any) -> NDArray:
     part = cut(data, parts)
     if part.ndim == 0 and data.ndim:
         part = part.view(1)
-    elif part.numel() == 0 and 0 in part.shape[1:]:
-        raise MXNetError(f"Check failed: src_idx < dshape_len : x[{shown(parts)}] of an array of {self.shape} is empty")
+    elif part.numel() == 0:
+        check_empty(parts, data.shape)
     if part.is_contiguous() and part.data_ptr() >= data.data_ptr() and _same_memory(part, data):
         shape = part.shape
         return view(self, part, lambda whole: cut(whole, parts).view(shape))
@@ -171,8 +180,8 @@ def places(data: Tensor, key: Any) -> tuple[Any, ...]:
         elif isinstance(part, (np.ndarray, list, tuple)):
             mask = isinstance(part, np.ndarray) and part.dtype == bool
             made.append(torch.from_numpy(np.asarray(part) if mask else np.asarray(part).astype(np.int64)))
-        elif isinstance(part, np.integer):
-            made.append(int(part))
+        elif isinstance(part, (int, np.integer)):
+            made.append(torch.tensor([int(part)]))  # an index like the others, as in NumPy
         else:
             made.append(part)
     return checked(data, made)
@@ -208,39 +217,41 @@ def setitem(self: Core, key: Any, value: Any) -> None:
     parts = basic(key)
     if parts is None:
         parts = places(self.data, key)
+    elif len(parts) == 1 and self.data.ndim:
+        check_range(parts, self.data.shape[0])
     if STATE.recording and (graph(self).requires_grad or (isinstance(value, Core) and graph(value).requires_grad)):
         _write_recorded(self, parts, value)
         return
-    data = self.data
-    if type(value) is int or type(value) is float:
-        _write(data, parts, value)
-    else:
-        _write(data, parts, _values(self, value, False))
+    if (
+        (type(value) is float or type(value) is int)
+        and PLAIN.issuperset(map(type, parts))
+        and self.data.is_floating_point()
+    ):
+        try:
+            self.data[parts] = value
+            return
+        except (IndexError, ValueError):
+            pass  # said better below
+    _write(self.data, parts, _values(self, value, False))
 
 
 def _write(tensor: Tensor, parts: tuple[Any, ...], value: Any) -> None:
     """tensor[parts] = value, a number or a tensor of the same dtype."""
     if isinstance(value, (int, float)):
-        if not tensor.dtype.is_floating_point:
-            value = int(value)
-        if not PLAIN.issuperset(map(type, parts)):
-            tensor[parts] = value
-            return
-        _target(tensor, parts).fill_(value)
-        return
+        value = torch.tensor(value if tensor.dtype.is_floating_point else int(value), dtype=tensor.dtype)
     if not PLAIN.issuperset(map(type, parts)):
         tensor[parts] = fitted(value, tensor[parts].shape)
         return
-    target = _target(tensor, parts)
-    target.copy_(fitted(value, target.shape))
-
-
-def _target(tensor: Tensor, parts: tuple[Any, ...]) -> Tensor:
-    """The part to be written, forward steps only."""
-    for part in parts:
-        if type(part) is slice and part.step is not None and part.step < 0:
-            raise NotImplementedError("x[::-1] = values: write to the flipped order yourself, x[:] = values[::-1]")
-    return cut(tensor, parts)
+    if None in parts:
+        shape = cut(tensor, parts).shape
+        parts = tuple(part for part in parts if part is not None)
+        value = value.reshape(cut(tensor, parts).shape) if value.numel() == math.prod(shape) else value
+    back: list[int] = []
+    if any(type(part) is slice and part.step is not None and part.step < 0 for part in parts):
+        parts, back = turned(tensor.shape, parts)
+    target = cut(tensor, parts)
+    values = fitted(value, target.shape)
+    target.copy_(values.flip(back) if back else values)
 
 
 def fitted(value: Tensor, shape: Any) -> Tensor:

@@ -126,10 +126,10 @@ def softmin(
 
 @operator
 def SoftmaxActivation(data: Core, mode: str = "instance") -> NDArray:
-    """`softmax` of every row, or along the channels."""
+    """`softmax` along the last axis, or with ``mode="channel"`` along axis 1."""
     if mode == "channel":
         return apply(lambda tensor: torch.softmax(tensor, 1), data)
-    return apply(lambda tensor: torch.softmax(tensor.reshape(tensor.shape[0], -1), 1).reshape(tensor.shape), data)
+    return apply(lambda tensor: torch.softmax(tensor, -1), data)
 
 
 class _SoftmaxOutput(torch.autograd.Function):
@@ -333,3 +333,17 @@ def dropped(data: Core, p: float, mask: Callable[[tuple[int, ...]], Tensor], mod
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape))
     kept = mask(shape).to(data.data.dtype) * (1 / (1 - p) if p < 1 else 0)
     return apply(lambda x: x * kept, data)
+
+
+@operator
+def GroupNorm(data: Core, gamma: Core, beta: Core, num_groups: int = 1, eps: float = 1e-5) -> NDArray:
+    """Normalised over groups of channels."""
+    return apply(lambda x, weight, shift: own.group_norm(x, num_groups, weight, shift, eps), data, gamma, beta)
+
+
+@operator
+def UpSampling(data: Core, scale: int, sample_type: str, num_args: int = 1, workspace: int = 512) -> NDArray:
+    """Every pixel repeated ``scale`` times along both axes."""
+    if sample_type != "nearest":
+        raise NotImplementedError(f"UpSampling(sample_type={sample_type!r}): torch.nn.functional.interpolate")
+    return apply(lambda x: x.repeat_interleave(scale, -1).repeat_interleave(scale, -2), data)

@@ -189,3 +189,21 @@ def topk(
         return constant(lambda _: places.to(kind), data)
     found = apply(values, data)
     return found if ret_typ == "value" else [found, constant(lambda _: places.to(kind), data)]
+
+
+@operator
+def SequenceMask(
+    data: Core,
+    sequence_length: Core | None = None,
+    use_sequence_length: bool = False,
+    value: float = 0.0,
+    axis: int = 0,
+) -> NDArray:
+    """Places beyond each sequence's length along ``axis``, 0 or 1, become ``value``; the other is the batch."""
+    if not use_sequence_length or sequence_length is None:
+        return apply(torch.clone, data)
+    places = torch.arange(data.shape[axis])
+    lengths = sequence_length.data.long()
+    beyond = places[:, None] >= lengths if axis == 0 else places >= lengths[:, None]
+    shape = (*beyond.shape, *(1,) * (data.ndim - 2))
+    return apply(lambda tensor: tensor.masked_fill(beyond.view(shape), value), data)

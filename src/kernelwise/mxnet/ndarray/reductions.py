@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from ..base import MXNetError
+from . import dtypes
 from .calling import operator
 from .core import Core, apply
 from .graph import constant
-from .operators import listed
+from .operators import METHODS, listed
 
 if TYPE_CHECKING:
     from .array import NDArray
@@ -28,6 +29,8 @@ def axes_of(data: Tensor, axis: Any, exclude: bool = False) -> tuple[int, ...]:
         return () if exclude and axis is not None else found
     given = (axis,) if isinstance(axis, int) else tuple(axis)
     for one in given:
+        if not isinstance(one, int):
+            raise MXNetError(f"Invalid Parameter format for axis expect Shape or None but value='{axis}'")
         if one >= data.ndim:
             raise MXNetError(
                 "Check failed: axes[axes.ndim()-1] < ishape.ndim() "
@@ -155,6 +158,8 @@ def norm(data: Core, ord: int = 2, axis: Any = None, out_dtype: Any = None, keep
         raise MXNetError(f"Check failed: norm supports only ord = 1 and ord = 2 (got {ord})")
 
     def measure(tensor: Tensor, axes: tuple[int, ...], keepdim: bool) -> Tensor:
+        if not tensor.dtype.is_floating_point:
+            return measure(tensor.double(), axes, keepdim).to(tensor.dtype)
         if ord == 1:
             return tensor.abs().sum(axes, keepdim=keepdim)
         return tensor.square().sum(axes, keepdim=keepdim).sqrt()
@@ -189,3 +194,25 @@ def argmin(data: Core, axis: Any = None, keepdims: bool = False) -> NDArray:
 def argmax_channel(data: Core) -> NDArray:
     """`argmax` along axis 1."""
     return _place(torch.argmax, data, 1, False)
+
+
+@operator
+def cumsum(a: Core, axis: int | None = None, dtype: Any = None) -> NDArray:
+    """Sums of everything up to each place along an axis, or of all numbers in a row."""
+    kind = a.data.dtype if dtype is None else dtypes.torch_dtype(dtype)
+
+    def compute(tensor: Tensor) -> Tensor:
+        return tensor.reshape(-1).cumsum(0, dtype=kind) if axis is None else tensor.cumsum(axis, dtype=kind)
+
+    return apply(compute, a)
+
+
+@operator
+def moments(data: Core, axes: Any = None, keepdims: bool = False) -> Any:
+    """Means and variances along axes: two arrays."""
+    average = mean(data, axis=axes, keepdims=True)
+    spread = mean(METHODS["power"](METHODS["subtract"](data, average), 2), axis=axes, keepdims=keepdims)
+    return [mean(data, axis=axes, keepdims=keepdims), spread]
+
+
+sum_axis, max_axis, min_axis = sum, max, min

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..base import MXNetError
 from .calling import operator, several
-from .core import Core, apply, view
+from .core import Core, apply, plain, view
 from .operators import check_dtypes, check_same, listed
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def reshape_method(self: Core, *shape: Any, **kwargs: Any) -> NDArray:
     elif not shape:
         shape = tuple(kwargs.get("shape", ()))
         if not shape and "shape" not in kwargs:
-            raise TypeError("Shape must be provided.")
+            raise AssertionError("Shape must be provided.")
     unknown = kwargs.keys() - {"shape", "reverse"}
     if unknown:
         raise TypeError(
@@ -226,7 +226,7 @@ def _copy(tensor: Tensor) -> Tensor:
 
 def concat(*data: Any, dim: int = 1, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
     """One array of several, one behind the other along ``dim``. Raises MXNetError where other axes differ."""
-    return _finish(_concatenate(several(_of(data, kwargs)), dim), out)
+    return _finish(_concatenate(_some(several(_of(data, kwargs)), "Concat", "concated"), dim), out)
 
 
 Concat = concat
@@ -258,7 +258,7 @@ def _concatenate(arrays: list[Core], dim: int) -> NDArray:
 
 def stack(*data: Any, axis: int = 0, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
     """Arrays of one shape along a new axis."""
-    arrays = several(_of(data, kwargs))
+    arrays = _some(several(_of(data, kwargs)), "stack", "stacked")
     for place, array in enumerate(arrays):
         check_dtypes(arrays[0], array, place)
         if array.shape != arrays[0].shape:
@@ -272,12 +272,7 @@ def stack(*data: Any, axis: int = 0, out: Any = None, name: str | None = None, *
 
 def add_n(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
     """The sum of arrays of one shape."""
-    arrays = several(_of(args, kwargs))
-    if not arrays:
-        raise MXNetError(
-            "value 0 for Parameter num_args should be greater equal to 1\nnum_args: Number of inputs to be summed., "
-            'in operator add_n(name="", num_args="0")'
-        )
+    arrays = _some(several(_of(args, kwargs)), "add_n", "summed")
     for place, array in enumerate(arrays):
         check_same(arrays[0], array, place)
 
@@ -296,6 +291,16 @@ ElementWiseSum = add_n
 def _of(data: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """The arrays of an operator of any number of them, which may be named too."""
     return (*data, *[value for key, value in kwargs.items() if key not in ("num_args", "ctx")])
+
+
+def _some(arrays: list[Core], operator: str, made: str) -> list[Core]:
+    """Raises MXNetError where there is no array."""
+    if not arrays:
+        raise MXNetError(
+            f"value 0 for Parameter num_args should be greater equal to 1\nnum_args: Number of inputs to be {made}., "
+            f'in operator {operator}(name="", num_args="0")'
+        )
+    return arrays
 
 
 def _finish(result: Any, out: Any) -> Any:
@@ -411,3 +416,73 @@ def slice_like(data: Core, shape_like: Core, axes: Any = ()) -> NDArray:
     named = {axis % data.ndim for axis in axes} if axes else set(range(data.ndim))
     parts = tuple(slice_of(0, shape_like.shape[axis] if axis in named else None) for axis in range(data.ndim))
     return apply(lambda tensor: _copy(tensor[parts]), data)
+
+
+@operator
+def diag(data: Core, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
+    """The diagonal ``k`` of a matrix, or a matrix with this diagonal."""
+    if data.ndim == 1:
+        return apply(lambda tensor: torch.diag(tensor, k), data)
+    return apply(lambda tensor: _copy(torch.diagonal(tensor, k, axis1, axis2)), data)
+
+
+@operator
+def moveaxis(tensor: Core, source: Any, destination: Any) -> NDArray:
+    """A copy with axes at other places."""
+    return apply(lambda one: _copy(one.movedim(source, destination)), tensor)
+
+
+@operator
+def pad(data: Core, mode: str | None = None, pad_width: Any = (), constant_value: float = 0.0) -> NDArray:
+    """Numbers put around: ``pad_width`` has two for every axis; ``mode`` is "constant", "edge" or "reflect"."""
+    names = {"constant": "constant", "edge": "replicate", "reflect": "reflect"}
+    if mode not in names:
+        raise MXNetError(f"Invalid Input: '{mode}', valid values are: {{'constant', 'edge', 'reflect'}}")
+    if len(pad_width) != 2 * data.ndim or data.ndim not in (4, 5) or any(pad_width[:4]):
+        raise MXNetError("Check failed: pad: arrays of 4 or 5 axes, two widths for each, the first four of them 0")
+    widths = [width for axis in reversed(range(2, data.ndim)) for width in pad_width[2 * axis : 2 * axis + 2]]
+    value = {"value": constant_value} if mode == "constant" else {}
+    return apply(lambda tensor: torch.nn.functional.pad(tensor, widths, names[mode], **value), data)
+
+
+Pad = pad
+
+
+@operator
+def depth_to_space(data: Core, block_size: int) -> NDArray:
+    """(n, b * b * c, h, w) -> (n, c, b * h, b * w)."""
+    n, c, h, w = data.shape
+    b = block_size
+    if c % (b * b):
+        raise MXNetError(f"Check failed: the {c} channels must be a multiple of {b * b}")
+
+    def compute(x: Tensor) -> Tensor:
+        parts = x.reshape(n, b, b, c // (b * b), h, w).permute(0, 3, 4, 1, 5, 2)
+        return _copy(parts).reshape(n, c // (b * b), h * b, w * b)
+
+    return apply(compute, data)
+
+
+@operator
+def space_to_depth(data: Core, block_size: int) -> NDArray:
+    """(n, c, b * h, b * w) -> (n, b * b * c, h, w)."""
+    n, c, h, w = data.shape
+    b = block_size
+    if h % b or w % b:
+        raise MXNetError(f"Check failed: {h} x {w} pixels must be multiples of {b}")
+
+    def compute(x: Tensor) -> Tensor:
+        parts = x.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4)
+        return _copy(parts).reshape(n, c * b * b, h // b, w // b)
+
+    return apply(compute, data)
+
+
+def shape_array(data: Core) -> NDArray:
+    """The sizes as an array of int64."""
+    return plain(torch.tensor(data.shape, dtype=torch.int64), data.ctx)
+
+
+def size_array(data: Core) -> NDArray:
+    """How many numbers there are, as an array of int64."""
+    return plain(torch.tensor([data.size], dtype=torch.int64), data.ctx)
