@@ -60,7 +60,7 @@ def fourier(side: int, taps: int, channels: tuple[int, int], tile: tuple[int, in
     stack = Stack(channels[0], (side, side), (0, 0), (taps, taps))
 
     def cut_so() -> cut.Cut:
-        return cut.tiled(tile, 1, [stack], channels[1], b.shape[2:], 4, current_target())
+        return cut.tiled(tile, 1, [stack], channels[1], 4, current_target())
 
     made, sides = cut_so(), (Side(a, 0.0), Side(b, 0.0))
     places = [*((cut.PASS, n) for n in cut.LENGTHS), *((cut, name) for name in FOURIER)]
@@ -112,7 +112,7 @@ def main() -> None:
         ratio = by_products[case][1] / min(time for _, time in by_transforms[case])
         a, b = arrays(*case)
         stack = Stack(channels[0], (side, side), (0, 0), (taps, taps))
-        of = cut.cut(1, [stack], channels[1], b.shape[2:], 4, current_target())
+        of = cut.cut(1, [stack], channels[1], 4, current_target())
         alone = direct_lags.nanoseconds(a.shape, b.shape, (NATIVE,) * 3, (taps, taps), current_target())
         chosen = of is not None and of.nanoseconds < alone
         lost.append(max(1.0, 1 / ratio if chosen else ratio))

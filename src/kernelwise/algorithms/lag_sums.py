@@ -123,8 +123,8 @@ def _chosen(
     """How transforms would do it, if they are to; None for the direct way."""
     if method == "direct":
         return None
-    images, b_channels, *size = b_shape
-    of = cut(images, stacks, b_channels, (size[0], size[1]), sums.itemsize, target)
+    images, b_channels = b_shape[:2]
+    of = cut(images, stacks, b_channels, sums.itemsize, target)
     if method == "fourier":
         if of is None:
             raise ArgumentError("`method` must not be 'fourier' where no tile is large enough for the shifts")

@@ -53,25 +53,20 @@ class Cut:
         return self.parts * math.prod(self.groups)
 
 
-def cut(
-    images: int, asked: Sequence[Stack], b_channels: int, b_shape: Pair, number_bytes: int, target: Target
-) -> Cut | None:
-    """The cut that takes the least time; None where no tile is large enough for the lags, or nothing meets b."""
-    axes = [_axis(asked, b_shape, axis) for axis in (0, 1)]
-    if any(stop <= origin for origin, stop, _ in axes):
-        return None
-    down, across = (_lengths(stop - origin, taps) for origin, stop, taps in axes)
+def cut(images: int, asked: Sequence[Stack], b_channels: int, number_bytes: int, target: Target) -> Cut | None:
+    """The cut that takes the least time; None where no tile is large enough for the lags."""
+    down, across = (_lengths(stop - origin, taps) for origin, stop, taps in (_axis(asked, 0), _axis(asked, 1)))
     sizes = itertools.product(down, across)
-    found = [tiled(tile, images, asked, b_channels, b_shape, number_bytes, target) for tile in sizes]
+    found = [tiled(tile, images, asked, b_channels, number_bytes, target) for tile in sizes]
     return min(found, key=lambda c: c.nanoseconds, default=None)
 
 
-def _axis(asked: Sequence[Stack], b_shape: Pair, axis: int) -> tuple[int, int, int]:
-    """Where lag 0 falls first in b, where no longer, and the most lags: of all stacks, as far as they meet b."""
+def _axis(asked: Sequence[Stack], axis: int) -> tuple[int, int, int]:
+    """Where lag 0 falls first in b, where no longer, and the most lags, of all stacks."""
     taps = max(stack.taps[axis] for stack in asked)
     first = min(stack.first[axis] for stack in asked)
     stop = max(stack.first[axis] + stack.shape[axis] for stack in asked)
-    return max(first, 1 - taps), min(stop, b_shape[axis]), taps
+    return first, stop, taps
 
 
 def _lengths(extent: int, taps: int) -> list[int]:
@@ -84,12 +79,11 @@ def tiled(
     images: int,
     asked: Sequence[Stack],
     b_channels: int,
-    b_shape: Pair,
     number_bytes: int,
     target: Target,
 ) -> Cut:
     """The cut into tiles of that size."""
-    axes = [_axis(asked, b_shape, axis) for axis in (0, 1)]
+    axes = _axis(asked, 0), _axis(asked, 1)
     down, across = ((n - taps + 1, origin, stop) for n, (origin, stop, taps) in zip(tile, axes, strict=True))
     step, origin = (down[0], across[0]), (down[1], across[1])
     tiles = -(-(down[2] - down[1]) // step[0]), -(-(across[2] - across[1]) // step[1])
