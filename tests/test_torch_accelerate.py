@@ -11,6 +11,7 @@ from torch.nn import functional as own
 
 import kernelwise.torch as kt
 from kernelwise.torch.fused import FusedConvolution
+from kernelwise.torch.prepared import Prepared
 
 
 class Block(nn.Module):
@@ -338,12 +339,11 @@ def test_with_an_example_layers_are_measured_and_the_report_says_what_was_gained
 
 
 def test_layers_that_torch_does_quicker_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from kernelwise.torch import acceleration
+    from kernelwise.torch import measuring
 
     network, x = settled(Block(3, 4, 1)), images()
-    real = acceleration.medians
-    monkeypatch.setattr(acceleration, "medians", lambda functions: [real(functions)[0], 2.0, 1.0][: len(functions)])
-    made = acceleration.accelerate(network, x, quiet=True)
+    monkeypatch.setattr(measuring, "medians", lambda functions, *_: [1.5, 2.0, 1.0][: len(functions)])
+    made = accelerated(network, x)
     assert {row.by for row in made.report.rows} == {"torch: quicker"}
     assert {found.ours for _, found in kt.explain(made, x)} == {False}
     with torch.no_grad():
@@ -385,6 +385,105 @@ def test_fused_layers_say_what_is_in_them() -> None:
     made = accelerated(settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())))
     shown = repr(made.get_submodule("0"))
     assert all(word in shown for word in ("3, 4", "kernel_size=(3, 3)", "batch norm folded", "relu", "by kernelwise"))
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each convolution with a residual: whether that was added as the result was written."""
+    found: list[bool] = []
+    real = Prepared.forward
+
+    def forward(self: Prepared, x: Tensor, *args: Any) -> bool:
+        done = real(self, x, *args)
+        if len(args) > 5 and args[5] is not None:
+            found.append(done)
+        return done
+
+    monkeypatch.setattr(Prepared, "forward", forward)
+    return found
+
+
+@pytest.mark.parametrize("channels", [16, 64])  # direct, and by Winograd's algorithm
+@pytest.mark.parametrize("last", [False, True])
+def test_residuals_are_added_as_the_result_is_written(channels: int, last: bool, added: list[bool]) -> None:
+    network = settled(nn.Sequential(Block(channels, channels, 1), Block(channels, channels, 1)))
+    x = images(channels, (24, 20))
+    x = x.contiguous(memory_format=torch.channels_last) if last else x
+    y = check(network, x)(x)
+    assert added == [True] * 6
+    assert y.is_contiguous(memory_format=torch.channels_last) is last
+
+
+def test_residuals_of_any_kind_are_added(added: list[bool]) -> None:
+    step = FusedConvolution(nn.Conv2d(16, 16, 3, padding=1), None, "relu")
+    x, residual = images(16, (12, 16)), images(16, (12, 16)).flip(0)
+    for other, at_once in (
+        (residual, True),
+        (residual.contiguous(memory_format=torch.channels_last), False),
+        (residual[:1], False),
+        (residual.double(), False),
+        (residual.mT.contiguous().mT, False),
+        (torch._neg_view(residual), False),
+    ):
+        added.clear()
+        with torch.no_grad():
+            right = own.relu(own.conv2d(x, step.weight, step.bias, padding=1) + other)
+            found = step(x, other)
+        assert torch.allclose(found, right, atol=1e-5) and found.dtype is right.dtype
+        assert added == [True] * at_once
+    given = residual.clone().requires_grad_()
+    step(x, given).sum().backward()
+    assert torch.equal(given.grad, (step(x, residual) > 0).float())
+
+
+def test_few_channels_whose_pixels_fill_the_lanes_take_residuals_too() -> None:
+    step = FusedConvolution(nn.Conv2d(3, 3, 3, padding=1), None, "relu")
+    x, residual = images(3, (12, 64)), images(3, (12, 64)).flip(0)
+    with torch.no_grad():
+        for _ in range(2):
+            right = own.relu(own.conv2d(x, step.weight, step.bias, padding=1) + residual)
+            assert torch.allclose(step(x, residual), right, atol=1e-5)
+
+
+class Pooled(nn.Module):
+    """What only max pooling sees, what only convolutions see, and what is looked at as it lies in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.three = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 4, 1)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = own.max_pool2d(self.one(x), 3, 2)
+        y = self.pool(self.three(self.two(y)))
+        return y.view(y.shape[0], -1)
+
+
+def test_values_inside_lie_as_their_readers_do_best() -> None:
+    made = check(Pooled().eval(), images(3, (24, 20)))
+    assert made.one.layout is torch.channels_last
+    assert made.two.layout is torch.contiguous_format
+    assert made.three.layout is None
+
+
+def test_layers_of_many_weights_do_without_winograd_where_the_network_is_quicker_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from kernelwise.torch import measuring
+
+    network, x = settled(Block(16, 16, 1)), images(16, (24, 24))
+    monkeypatch.setattr(measuring, "HEAVY", 16 * 16 * 9 * 4 - 1)
+    for times, precision in (((2.0, 1.0), "exact"), ((1.0, 2.0), None)):
+        monkeypatch.setattr(measuring, "medians", lambda functions, *_, t=times: [4.0, *t][-len(functions) :])
+        made = accelerated(network, x)
+        steps = {name: layer for name, layer in made.named_modules() if isinstance(layer, FusedConvolution)}
+        if precision:
+            assert steps["conv2"].precision == precision
+            assert any(row.by == "kernelwise, exact" for row in made.report.rows)
+        else:
+            assert not any(layer.precision for layer in steps.values())
+        with torch.no_grad():
+            assert torch.allclose(made(x), network(x), atol=1e-5)
 
 
 def test_results_are_close_to_those_in_float64(rng: np.random.Generator) -> None:

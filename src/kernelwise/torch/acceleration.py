@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from . import choice, functional, modules
-from .fused import LIMITS, FusedConvolution
+from .fused import FusedConvolution
 from .fusing import CONVOLUTIONS, Chain, chains, replace
+from .layouts import settle
+from .measuring import Times, measure
 from .report import Report, Row
 from .timing import medians
 
@@ -27,7 +28,6 @@ FUNCTIONS: dict[Any, Any] = {
     for axes in theirs
 }
 AGREEMENT = 1e-4  # of the largest output, between a network and its accelerated copy
-WORTH = 0.97  # of torch's time, which a layer must not exceed to be ours
 
 
 class Accelerated(fx.GraphModule):
@@ -131,21 +131,28 @@ def _refusal(layer: nn.Module) -> str:
 def _fuse(network: Accelerated, model: nn.Module, example: tuple[Any, ...]) -> list[Row]:
     """Replace the chains of the traced network; the layers that are in none are swapped."""
     found = chains(network, lambda layer: _fusable(layer))
-    shapes = _inputs(model, [chain.target for chain in found], example) if example else {}
-    rows = {}
-    for chain in found:
-        step = FusedConvolution(chain.convolution, chain.norm, chain.activation)
-        times = _times(chain, step, shapes[chain.target]) if chain.target in shapes else (None, None)
+    made = [FusedConvolution(chain.convolution, chain.norm, chain.activation) for chain in found]
+    for chain, step in zip(found, made, strict=True):
         replace(network, chain, step)
-        rows[chain.target] = Row(chain.target, chain.steps, "kernelwise" if step.ours else "torch: quicker", *times)
+    settle(network)
     called = _swap_functions(network)
     network.graph.lint()
     network.recompile()
     network.delete_all_unused_submodules()
     rest = {row.layer: row for row in _swap(network)}
     network.eval()
+    times = measure(network, model, dict(zip(found, made, strict=True)), example) if example else {}
+    rows = {chain.target: _row(chain, step, times.get(chain.target)) for chain, step in zip(found, made, strict=True)}
     layers = [rows.get(name) or rest[name] for name, _ in model.named_modules() if name in rows or name in rest]
     return layers + called
+
+
+def _row(chain: Chain, step: FusedConvolution, times: Times | None) -> Row:
+    by = "kernelwise" if step.ours else "torch: quicker"
+    by += f", {step.precision}" if step.precision else ""
+    if times is None:
+        return Row(chain.target, chain.steps, by)
+    return Row(chain.target, chain.steps, by, times.before, times.ours if step.ours else times.own)
 
 
 def _swap_functions(network: Accelerated) -> list[Row]:
@@ -162,52 +169,7 @@ def _fusable(layer: nn.Module) -> bool:
     return type(layer) in (*CONVOLUTIONS, *(SWAPS[kind] for kind in CONVOLUTIONS)) and not _refusal(layer)
 
 
-def _inputs(model: nn.Module, names: list[str], example: tuple[Any, ...]) -> dict[str, Tensor]:
-    """What each of the named layers is given when the network is called: random numbers that lie alike in memory."""
-    seen: dict[str, Tensor] = {}
-
-    def listen(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-            x = inputs[0]
-            if isinstance(x, Tensor) and x.is_cpu and x.dtype in choice.DTYPES:
-                seen[name] = torch.empty_like(x).uniform_(-1, 1)
-
-        return hook
-
-    handles = [model.get_submodule(name).register_forward_pre_hook(listen(name)) for name in names]
-    try:
-        with torch.no_grad():
-            model(*example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return seen
-
-
-def _times(chain: Chain, step: FusedConvolution, x: Tensor) -> tuple[float, float]:
-    """Seconds of torch's own steps, one after the other, and of the one in their place; torch's own if quicker."""
-    layer, theirs = chain.convolution, copy.deepcopy(step)
-    theirs.ours = False
-    with torch.no_grad():
-        residual = torch.empty_like(step(x)).uniform_(-1, 1) if chain.addition is not None else None
-
-        def apart() -> None:
-            y = OWN_FORWARD[layer.weight.ndim](layer, x, layer.weight, layer.bias)
-            y = y if chain.norm is None else chain.norm(y)
-            y = y if residual is None else y + residual
-            if chain.activation:
-                LIMITS[chain.activation](y)
-
-        before, ours, own = medians([apart, lambda: step(x, residual), lambda: theirs(x, residual)])
-    step.ours = ours <= own / WORTH
-    return before, ours if step.ours else own
-
-
-OWN_FORWARD: dict[int, Any] = {
-    3: nn.Conv1d._conv_forward,
-    4: nn.Conv2d._conv_forward,
-    5: nn.Conv3d._conv_forward,
-}
+# ---------------------------------------------------------------- comparing
 
 
 def _agree(model: nn.Module, network: nn.Module, example: tuple[Any, ...]) -> bool:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as own
 
-from . import functional, gradients, plain
-from .geometry import Geometry, outputs
-from .prepared import Prepared, readable
+from . import choice, functional, gradients, plain
+from .geometry import Geometry, Numbers, outputs
+from .prepared import MOST_STARTS, Prepared, readable
 
 LIMITS = {"relu": own.relu, "relu6": own.relu6}
+
+
+class _Known(NamedTuple):
+    """What follows from the shape and the strides of images."""
+
+    of: Geometry
+    shape: Numbers  # of the result
 
 
 class FusedConvolution(nn.Module):
@@ -37,53 +44,70 @@ class FusedConvolution(nn.Module):
         self.activation, self.ours, self.folds = activation, ours, norm is not None
         names = ("stride", "padding", "dilation", "groups", "padding_mode", "_reversed_padding_repeated_twice")
         self.arguments: dict[str, Any] = {name: getattr(convolution, name) for name in names}
+        self.layout: torch.memory_format | None = None  # of results; None: as torch has it
+        self.precision: str | None = None  # of this layer; None: what is set for all
         self._prepared = Prepared()
+        self._known: dict[tuple[Any, ...], _Known | None] = {}
         self.eval()
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """x: (n, c, ...) or (c, ...); ``residual``: of the result's shape, or of one that it can be added to."""
-        of = self._of(x) if self.ours and not gradients.traced() else None
-        if of is not None and not gradients.wanted(x, self.weight, self.bias):
-            return self._now(x, residual, of)
+    def forward(self, x: Tensor, residual: Tensor | None = None, like: Tensor | None = None) -> Tensor:
+        """x: (n, c, ...) or (c, ...); ``residual``: of the result's shape, or of one that it can be added to;
+        ``like``: what the result lies like if it has no layout of its own, x if not given."""
+        if self.ours and not gradients.traced():
+            weight, bias = self.weight, self.bias
+            known = self._judged(x, weight, bias)
+            if known is not None and not gradients.wanted(x, weight, bias, residual):
+                layout = self._layout(x if like is None else like, residual)
+                return self._now(x, weight, bias, residual, known, layout)
         y = self._convolution(x)
         if residual is not None:
             y = y + residual
         return LIMITS[self.activation](y) if self.activation else y
 
-    def _of(self, x: Tensor) -> Geometry | None:
+    def _judged(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> _Known | None:
         """How the engine does it; None where it is left to the ordinary way."""
-        axes, given = self.weight.ndim - 2, self.arguments
-        reason, of = functional.judge(
-            axes,
-            x,
-            self.weight,
-            self.bias,
-            given["stride"],
-            given["padding"],
-            given["dilation"],
-            given["groups"],
-            given["padding_mode"],
-        )
-        return of if not reason and x.ndim == axes + 2 and readable(x, self.weight, self.bias) else None
+        axes = weight.ndim - 2
+        if choice.situation() or choice.tensors(axes, x, weight, bias) or not readable(x, weight, bias):
+            return None
+        key = x.shape, x.stride(), weight.shape
+        if key not in self._known:
+            known = self._judge(x, weight, bias)
+            self._known = dict([*list(self._known.items())[1 - MOST_STARTS :], (key, known)])
+        return self._known[key]
 
-    def _now(self, x: Tensor, residual: Tensor | None, of: Geometry) -> Tensor:
-        last = self.activation if residual is None else None
-        y = torch.empty(
-            (x.shape[0], self.weight.shape[0], *outputs(x.shape[2:], self.weight.shape[2:], of)),
-            dtype=x.dtype,
-            memory_format=plain.memory_format(x),
-        )
-        if y.numel():
-            self._prepared.forward(x, self.weight, self.bias, of, last, y)
-        if residual is None:
+    def _judge(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> _Known | None:
+        axes, given = weight.ndim - 2, self.arguments
+        names = ("stride", "padding", "dilation", "groups", "padding_mode")
+        reason, of = functional.judge(axes, x, weight, bias, *(given[name] for name in names))
+        if reason or of is None or x.ndim != axes + 2:
+            return None
+        shape = x.shape[0], weight.shape[0], *outputs(x.shape[2:], weight.shape[2:], of)
+        return _Known(of, shape) if 0 not in shape else None
+
+    def _layout(self, like: Tensor, residual: Tensor | None) -> torch.memory_format:
+        """Of the result: where the layer may choose, that of the residual, which can then be added at once."""
+        if self.layout is None:
+            return plain.memory_format(like)
+        return self.layout if residual is None else plain.memory_format(residual)
+
+    def _now(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        residual: Tensor | None,
+        known: _Known,
+        layout: torch.memory_format,
+    ) -> Tensor:
+        of, shape = known
+        y = torch.empty(shape, dtype=x.dtype, memory_format=layout)
+        added = residual if residual is not None and _addable(residual, y) else None
+        last = self.activation if residual is None or added is not None else None
+        if self._prepared.forward(x, weight, bias, of, last, y, added, self.precision) and added is residual:
             return y
-        if residual.dtype is y.dtype and residual.shape == y.shape and residual.is_cpu:
-            y.add_(residual)
-        else:
-            y = y + residual
-        if self.activation == "relu":
-            return y.relu_()
-        return own.relu6(y, inplace=True) if self.activation else y
+        assert residual is not None
+        y = y.add_(residual) if residual.shape == y.shape and residual.dtype is y.dtype else y + residual
+        return LIMITS[self.activation](y, inplace=True) if self.activation else y
 
     def _convolution(self, x: Tensor) -> Tensor:
         axes, given = self.weight.ndim - 2, self.arguments
@@ -109,6 +133,15 @@ class FusedConvolution(nn.Module):
         parts += ["batch norm folded"] if self.folds else []
         parts += [self.activation] if self.activation else []
         return ", ".join([*parts, "by kernelwise" if self.ours else "by torch"])
+
+
+def _addable(residual: Tensor, y: Tensor) -> bool:
+    """Whether generated code can add it to the result as it writes that."""
+    if type(residual) not in choice.PLAIN or not residual.is_cpu or residual.layout is not torch.strided:
+        return False
+    if residual.shape != y.shape or residual.dtype is not y.dtype or residual.stride() != y.stride():
+        return False
+    return not residual.is_neg() and residual.data_ptr() % residual.element_size() == 0
 
 
 def folded(

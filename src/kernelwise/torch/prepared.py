@@ -23,27 +23,61 @@ class Prepared:
 
     def __init__(self) -> None:
         self._made_of: tuple[Any, ...] = ()
-        self._layer: PreparedLayer | None = None
+        self._layers: dict[str | None, PreparedLayer] = {}  # by their activation
         self._starts: dict[tuple[Any, ...], Start] = {}
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return Prepared, ()
 
     def forward(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, activation: str | None, out: Tensor
-    ) -> None:
-        """activation(y) into ``out``. Weights are packed again when torch says that they have changed."""
-        made_of = (*_marks(weight), bias is None or _marks(bias), of.groups, of.border, activation, engine.PRECISION)
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        of: Geometry,
+        activation: str | None,
+        out: Tensor,
+        residual: Tensor | None = None,
+        precision: str | None = None,
+    ) -> bool:
+        """activation(y + residual) into ``out``; False where no routine adds the residual: then ``out`` is y.
+
+        ``residual`` lies like ``out`` and shares no memory with it. ``precision``: None for what is set for all.
+        Weights are packed again when torch says that they have changed.
+        """
+        precision = precision or engine.PRECISION
+        made_of = (*_marks(weight), bias is None or _marks(bias), of.groups, of.border, precision)
         if made_of != self._made_of:
-            self._starts, self._layer = {}, _layer(weight, bias, of, activation, once=True)
-            self._made_of = made_of  # while the tensors are kept in the layer, no others come to lie where they do
-        key = (x.shape, x.stride(), out.stride(), of, torch.get_num_threads())
+            self._starts, self._layers = {}, {}
+            self._made_of = made_of  # while the tensors are kept in a layer, no others come to lie where they do
+        adds = residual is not None
+        key = (x.shape, x.stride(), out.stride(), of, activation, adds, torch.get_num_threads())
         start = self._starts.get(key)
         if start is None:
-            assert self._layer is not None
-            start = _start(self._layer, x, weight, of, out)
+            start = self._start(x, weight, bias, of, activation, out, adds, precision)
             self._starts = dict([*list(self._starts.items())[1 - MOST_STARTS :], (key, start)])
-        start.run(x.data_ptr(), out.data_ptr())
+        start.run(x.data_ptr(), out.data_ptr(), residual.data_ptr() if residual is not None else 0)
+        return start.residual is adds
+
+    def _start(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        of: Geometry,
+        activation: str | None,
+        out: Tensor,
+        adds: bool,
+        precision: str,
+    ) -> Start:
+        layer = self._layers.get(activation)
+        if layer is None:
+            layer = _layer(weight, bias, of, activation, precision, once=True)
+            self._layers[activation] = layer
+        start = _start(layer, x, weight, of, out, adds)
+        if adds and not start.residual and activation:  # limits must wait for the addition
+            return self._start(x, weight, bias, of, None, out, False, precision)
+        return start
 
 
 def readable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -67,7 +101,7 @@ def forward_small(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, 
     if start is None:
         while len(_small) >= MOST_SMALL:
             _small.pop(next(iter(_small)), None)
-        _small[key] = start = _start(_layer(weight, bias, of, None, once=False), x, weight, of, out)
+        _small[key] = start = _start(_layer(weight, bias, of, None, engine.PRECISION, once=False), x, weight, of, out)
     start.run(x.data_ptr(), out.data_ptr())
 
 
@@ -76,19 +110,21 @@ def _marks(tensor: Tensor) -> tuple[int, ...]:
     return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
 
 
-def _layer(weight: Tensor, bias: Tensor | None, of: Geometry, activation: str | None, once: bool) -> PreparedLayer:
+def _layer(
+    weight: Tensor, bias: Tensor | None, of: Geometry, activation: str | None, precision: str, once: bool
+) -> PreparedLayer:
     return PreparedLayer(
         array(weight),
         None if bias is None else array(bias),
         groups=of.groups,
         border=of.border,
         limits=ACTIVATIONS[activation],
-        precision=engine.PRECISION,
+        precision=precision,
         once=once,
     )
 
 
-def _start(layer: PreparedLayer, x: Tensor, weight: Tensor, of: Geometry, out: Tensor) -> Start:
+def _start(layer: PreparedLayer, x: Tensor, weight: Tensor, of: Geometry, out: Tensor, residual: bool = False) -> Start:
     axes = engine.axes(x.shape[2:], weight.shape[2:], of)
     strides = strides5(array(x)), strides5(array(out))
-    return layer.start(axes, x.shape[0], *strides, torch.get_num_threads())
+    return layer.start(axes, x.shape[0], *strides, torch.get_num_threads(), residual)
