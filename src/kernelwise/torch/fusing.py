@@ -21,7 +21,13 @@ Modules = dict[Any, Any]  # the layers by their names
 Calls = dict[Any, int]  # how often each is called
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 ACTIVATION_LAYERS = {nn.ReLU: "relu", nn.ReLU6: "relu6"}
-ACTIVATIONS: Modules = {own.relu: "relu", torch.relu: "relu", torch.relu_: "relu", own.relu_: "relu", own.relu6: "relu6"}
+ACTIVATIONS: dict[Any, str] = {
+    own.relu: "relu",
+    torch.relu: "relu",
+    torch.relu_: "relu",
+    own.relu_: "relu",
+    own.relu6: "relu6",
+}
 
 
 @dataclass(eq=False)
