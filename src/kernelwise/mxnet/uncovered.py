@@ -6,19 +6,29 @@ from typing import Any
 
 
 class Uncovered:
-    """Stands where a function, a class or a module of MXNet would: using it raises NotImplementedError."""
+    """Stands where a function, a class or a module of MXNet would: using it raises NotImplementedError.
+
+    Looking is not using: its attributes stand in likewise, and nothing is an instance of it.
+    """
 
     def __init__(self, name: str, instead: str) -> None:
         self.__name__ = self.__qualname__ = name
-        self.__doc__ = self._text = f"{name} is not covered by kernelwise.mxnet; in PyTorch: {instead}"
+        self._instead = instead
+        self.__doc__ = f"{name} is not covered by kernelwise.mxnet. Instead: {instead}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(self._text)
+        raise NotImplementedError(self.__doc__)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise NotImplementedError(self.__doc__)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Uncovered:
+        if name.startswith("_"):
             raise AttributeError(name)
-        raise NotImplementedError(self._text)
+        return Uncovered(f"{self.__name__}.{name}", self._instead)
 
     def __repr__(self) -> str:
         return f"<not covered: {self.__name__}>"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ..random.choosing import multinomial as sample_multinomial
-from ..random.choosing import randint as random_randint
-from ..random.choosing import shuffle
+from ..random import multinomial as sample_multinomial
+from ..random import normal, shuffle, uniform
+from ..random import normal as random_normal
+from ..random import randint as random_randint
+from ..random import uniform as random_uniform
 from ..random.dropping import Dropout
-from ..random.samplers import normal, random_exponential, sample_exponential, sample_normal, sample_uniform, uniform
-from ..random.samplers import normal as random_normal
-from ..random.samplers import uniform as random_uniform
+from ..random.samplers import random_exponential, sample_exponential, sample_normal, sample_uniform
+from ..uncovered import lookup
 from . import random
 from .arithmetic import (
     add,
@@ -117,7 +118,6 @@ from .elementwise import (
     sin,
     sinh,
     smooth_l1,
-    softrelu,
     softsign,
     sqrt,
     square,
@@ -128,23 +128,59 @@ from .elementwise import (
     where,
 )
 from .files import load, load_frombuffer, save
+from .joining import (
+    Concat,
+    ElementWiseSum,
+    SliceChannel,
+    add_n,
+    concat,
+    concatenate,
+    split,
+    split_v2,
+    stack,
+)
+from .missing import FUNCTIONS as _MISSING
 from .network import (
-    LRN,
     Activation,
-    BatchNorm,
-    GroupNorm,
-    InstanceNorm,
-    L2Normalization,
-    LayerNorm,
     LeakyReLU,
+    MakeLoss,
     Softmax,
     SoftmaxActivation,
     SoftmaxOutput,
     UpSampling,
     log_softmax,
+    make_loss,
     softmax,
     softmax_cross_entropy,
     softmin,
+)
+from .normalisation import (
+    LRN,
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    L2Normalization,
+    LayerNorm,
+)
+from .parts import (
+    Pad,
+    broadcast_axes,
+    broadcast_axis,
+    broadcast_like,
+    broadcast_to,
+    crop,
+    depth_to_space,
+    diag,
+    moveaxis,
+    pad,
+    repeat,
+    shape_array,
+    size_array,
+    slice,
+    slice_axis,
+    slice_like,
+    space_to_depth,
+    tile,
 )
 from .picking import (
     Embedding,
@@ -171,52 +207,30 @@ from .reductions import (
     argmin,
     cumsum,
     max,
+    max_axis,
     mean,
     min,
+    min_axis,
     moments,
     nanprod,
     nansum,
     norm,
     prod,
     sum,
+    sum_axis,
 )
 from .shapes import (
-    Concat,
-    ElementWiseSum,
     Flatten,
-    Pad,
-    SliceChannel,
+    Reshape,
     SwapAxis,
-    add_n,
-    broadcast_axes,
-    broadcast_axis,
-    broadcast_like,
-    broadcast_to,
-    concat,
-    concatenate,
-    crop,
-    depth_to_space,
-    diag,
     expand_dims,
     flatten,
     flip,
-    moveaxis,
-    pad,
-    repeat,
     reshape,
     reshape_like,
     reverse,
-    shape_array,
-    size_array,
-    slice,
-    slice_axis,
-    slice_like,
-    space_to_depth,
-    split,
     squeeze,
-    stack,
     swapaxes,
-    tile,
     transpose,
 )
 
@@ -239,9 +253,11 @@ __all__ = [
     "LRN",
     "LayerNorm",
     "LeakyReLU",
+    "MakeLoss",
     "NDArray",
     "Pad",
     "Pooling",
+    "Reshape",
     "SequenceMask",
     "SliceChannel",
     "Softmax",
@@ -344,10 +360,13 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "make_loss",
     "max",
+    "max_axis",
     "maximum",
     "mean",
     "min",
+    "min_axis",
     "minimum",
     "modulo",
     "moments",
@@ -402,11 +421,11 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "softmin",
-    "softrelu",
     "softsign",
     "sort",
     "space_to_depth",
     "split",
+    "split_v2",
     "sqrt",
     "square",
     "squeeze",
@@ -414,6 +433,7 @@ __all__ = [
     "stop_gradient",
     "subtract",
     "sum",
+    "sum_axis",
     "swapaxes",
     "take",
     "tan",
@@ -433,3 +453,7 @@ __all__ = [
 
 def waitall() -> None:
     """Nothing: results are there when an operation returns."""
+
+
+def __getattr__(name: str) -> object:
+    return lookup(__name__, _MISSING, name)

@@ -8,7 +8,21 @@ import numpy as np
 import torch
 
 from ..context import Context, usable
-from . import elementwise, graph, indexing, network, operators, picking, printing, products, reductions, shapes
+from . import (
+    creation,
+    elementwise,
+    graph,
+    indexing,
+    joining,
+    missing,
+    network,
+    operators,
+    parts,
+    picking,
+    printing,
+    reductions,
+    shapes,
+)
 from .core import Core, apply, plain, register
 
 METHODS = operators.METHODS
@@ -164,8 +178,6 @@ class NDArray(Core):
         """The array itself if it is there, otherwise a copy."""
         return self if context == self.ctx else self.copyto(context)
 
-    as_in_ctx = as_in_context
-
     def tostype(self, stype: str) -> NDArray:
         """The array itself: "default" is the only kind."""
         if stype != "default":
@@ -185,11 +197,6 @@ class NDArray(Core):
     attach_grad = graph.attach_grad
     backward = graph.backward
     detach = graph.detach
-
-    def zero_grad(self) -> None:
-        """Sets the gradient to zeros."""
-        if self.grad is not None:
-            self.grad.data.zero_()
 
 
 def _into(array: NDArray, result: NDArray) -> NDArray:
@@ -211,15 +218,19 @@ FLUENT = {
         "tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh degrees radians reciprocal relu sigmoid clip"
     ),
     reductions: "sum mean prod nansum nanprod max min norm argmax argmin argmax_channel",
-    shapes: (
-        "reshape_like flatten expand_dims squeeze swapaxes flip split broadcast_to broadcast_like broadcast_axes tile "
-        "repeat slice slice_axis slice_like"
+    shapes: "reshape_like flatten expand_dims squeeze swapaxes flip",
+    joining: "split split_v2",
+    parts: (
+        "broadcast_to broadcast_like broadcast_axes tile repeat slice slice_axis slice_like diag depth_to_space "
+        "space_to_depth pad shape_array size_array"
     ),
+    creation: "zeros_like ones_like",
     picking: "pick take one_hot sort argsort topk",
-    products: "dot",
     network: "softmax log_softmax softmin",
 }
 for _module, _names in FLUENT.items():
     for _name in _names.split():
         setattr(NDArray, _name, getattr(_module, _name))
+for _name, _method in missing.METHODS.items():
+    setattr(NDArray, _name, _method)
 register(NDArray)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..context import CPU, Context
@@ -135,3 +136,8 @@ def need(name: str, value: Any) -> Core:
     if not isinstance(value, Core):
         raise AssertionError(f"Argument {name} must have NDArray type, but got {value}")
     return value
+
+
+def packed(tensor: Tensor) -> Tensor:
+    """A copy in C order."""
+    return tensor.clone(memory_format=torch.contiguous_format)

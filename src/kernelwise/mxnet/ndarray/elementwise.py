@@ -116,12 +116,6 @@ def hard_sigmoid(data: Core, alpha: float = 0.2, beta: float = 0.5) -> Any:
 
 
 @operator
-def softrelu(data: Core) -> Any:
-    """log(1 + exp(data))."""
-    return apply(lambda tensor: torch.nn.functional.softplus(tensor), data)
-
-
-@operator
 def clip(data: Core, a_min: float, a_max: float) -> Any:
     """Kept between two numbers; no gradient passes outside of them."""
     return apply(lambda tensor: tensor.clamp(a_min, a_max), data)

@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.nn import functional as own
 
 from ..base import MXNetError
-from ..recording import STATE
 from .calling import operator
-from .core import Core, apply, plain
-from .operators import listed
+from .core import Core, apply
+from .graph import loss
 from .reductions import shaped
 
 if TYPE_CHECKING:
@@ -195,155 +194,23 @@ def softmax_cross_entropy(data: Core, label: Core) -> NDArray:
     return apply(lambda tensor: shaped(own.cross_entropy(tensor, classes, reduction="sum")), data)
 
 
-# ---------------------------------------------------------------- normalisation
-
-
-class _BatchNorm(torch.autograd.Function):
-    """Normalised by the batch's own mean and variance. The running ones move when the gradient is asked for."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, axis: int, eps: float, move: Any) -> Any:
-        around = [one for one in range(x.ndim) if one != axis]
-        shape = [-1 if one == axis else 1 for one in range(x.ndim)]
-        mean = x.mean(around)
-        centred = x - mean.view(shape)
-        variance = centred.square().mean(around)
-        scale = (variance + eps).rsqrt()
-        normal = centred * scale.view(shape)
-        ctx.save_for_backward(normal, gamma, scale, mean, variance)
-        ctx.around, ctx.wide, ctx.move = around, shape, move
-        ctx.mark_non_differentiable(mean, variance)
-        return normal * gamma.view(shape) + beta.view(shape), mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, dy: Any, *unused: Any) -> tuple[Any, ...]:
-        normal, gamma, scale, mean, variance = ctx.saved_tensors
-        ctx.move(mean, variance)
-        shift = dy.sum(ctx.around)
-        slope = (dy * normal).sum(ctx.around)
-        count = normal.numel() // max(1, shift.numel())
-        inner = dy - (shift / count).view(ctx.wide) - normal * (slope / count).view(ctx.wide)
-        return inner * (gamma * scale).view(ctx.wide), slope, shift, None, None, None
-
-
-@operator
-def BatchNorm(
-    data: Core,
-    gamma: Core,
-    beta: Core,
-    moving_mean: Core,
-    moving_var: Core,
-    eps: float = 1e-3,
-    momentum: float = 0.9,
-    fix_gamma: bool = True,
-    use_global_stats: bool = False,
-    output_mean_var: bool = False,
-    axis: int = 1,
-    cudnn_off: bool = False,
-    min_calib_range: float | None = None,
-    max_calib_range: float | None = None,
-) -> Any:
-    """(data - mean) / sqrt(variance + eps) * gamma + beta along every channel of ``axis``.
-
-    In training mean and variance are the batch's own, and the moving ones follow them when the gradient is computed;
-    otherwise the moving ones are used. ``fix_gamma``: gamma is set to ones.
-    """
-    along = axis % data.ndim
-    channels = (data.shape[along],)
-    for array in (gamma, beta, moving_mean, moving_var):
-        if array.shape != channels:
-            raise MXNetError(f"Shape inconsistent, Provided = {listed(array.shape)}, inferred shape={listed(channels)}")
-    if fix_gamma:
-        gamma.data.fill_(1)
-    shape = [-1 if one == along else 1 for one in range(data.ndim)]
-
-    def normalised(x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
-        scale = (moving_var.data + eps).rsqrt()
-        return (x - moving_mean.data.view(shape)) * (scale * weight).view(shape) + shift.view(shape)
-
-    if not STATE.training or use_global_stats:
-        found = apply(normalised, data, gamma.detach() if fix_gamma else gamma, beta)  # type: ignore[attr-defined]
-        return [found, moving_mean, moving_var] if output_mean_var else found
-
-    def move(mean: Tensor, variance: Tensor) -> None:
-        moving_mean.data.mul_(momentum).add_(mean, alpha=1 - momentum)
-        moving_var.data.mul_(momentum).add_(variance, alpha=1 - momentum)
-
-    measured: list[Tensor] = []
-
-    def own_statistics(x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
-        out, mean, variance = _BatchNorm.apply(x, weight, shift, along, eps, move)
-        measured[:] = mean, variance
-        return out  # type: ignore[no-any-return]
-
-    found = apply(own_statistics, data, gamma.detach() if fix_gamma else gamma, beta)  # type: ignore[attr-defined]
-    return [found, *[plain(part.detach(), data.ctx) for part in measured]] if output_mean_var else found
-
-
-@operator
-def LayerNorm(
-    data: Core, gamma: Core, beta: Core, axis: int = -1, eps: float = 1e-5, output_mean_var: bool = False
-) -> NDArray:
-    """Normalised along one axis, times gamma, plus beta."""
-    if output_mean_var:
-        raise NotImplementedError("LayerNorm(output_mean_var=True): in PyTorch, torch.var_mean beside layer_norm")
-    shape = [-1 if one == axis % data.ndim else 1 for one in range(data.ndim)]
-
-    def compute(x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x, axis, correction=0, keepdim=True)
-        return (x - mean) * (variance + eps).rsqrt() * weight.view(shape) + shift.view(shape)
-
-    return apply(compute, data, gamma, beta)
-
-
-@operator
-def InstanceNorm(data: Core, gamma: Core, beta: Core, eps: float = 1e-3) -> NDArray:
-    """Normalised over the pixels of every channel of every image."""
-    return apply(
-        lambda x, weight, shift: own.instance_norm(x, None, None, weight, shift, True, 0.0, eps), data, gamma, beta
-    )
-
-
-@operator
-def L2Normalization(data: Core, eps: float = 1e-10, mode: str = "instance") -> NDArray:
-    """Divided by the root of the sum of squares of every "instance", "channel" or "spatial" plane."""
-    axes = {"instance": tuple(range(1, data.ndim)), "channel": (1,), "spatial": tuple(range(2, data.ndim))}
-    if mode not in axes:
-        raise MXNetError(f"Invalid Input: '{mode}', valid values are: {{'channel', 'instance', 'spatial'}}")
-    return apply(lambda x: x / (x.square().sum(axes[mode], keepdim=True) + eps).sqrt(), data)
-
-
-@operator
-def LRN(data: Core, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0, nsize: int = 5) -> NDArray:
-    """Divided by (knorm + alpha * the mean of squares over ``nsize`` channels) ** beta."""
-    return apply(lambda x: own.local_response_norm(x, nsize, alpha, beta, knorm), data)
-
-
-# ---------------------------------------------------------------- dropout
-
-
-def dropped(data: Core, p: float, mask: Callable[[tuple[int, ...]], Tensor], mode: str, axes: Any) -> NDArray:
-    """`Dropout` with a mask from a generator: ``mask(shape)`` is true where a number is kept."""
-    if mode not in ("always", "training"):
-        raise MXNetError(f"Invalid Input: '{mode}', valid values are: {{'always', 'training'}}")
-    if not 0 <= p <= 1:
-        raise MXNetError(f"value {p} for Parameter p should be between 0 and 1, in operator Dropout")
-    if p == 0 or not (STATE.training or mode == "always"):
-        return apply(torch.clone, data)
-    shape = tuple(1 if axis in axes else size for axis, size in enumerate(data.shape))
-    kept = mask(shape).to(data.data.dtype) * (1 / (1 - p) if p < 1 else 0)
-    return apply(lambda x: x * kept, data)
-
-
-@operator
-def GroupNorm(data: Core, gamma: Core, beta: Core, num_groups: int = 1, eps: float = 1e-5) -> NDArray:
-    """Normalised over groups of channels."""
-    return apply(lambda x, weight, shift: own.group_norm(x, num_groups, weight, shift, eps), data, gamma, beta)
-
-
 @operator
 def UpSampling(data: Core, scale: int, sample_type: str, num_args: int = 1, workspace: int = 512) -> NDArray:
     """Every pixel repeated ``scale`` times along both axes."""
     if sample_type != "nearest":
         raise NotImplementedError(f"UpSampling(sample_type={sample_type!r}): torch.nn.functional.interpolate")
     return apply(lambda x: x.repeat_interleave(scale, -1).repeat_interleave(scale, -2), data)
+
+
+@operator
+def make_loss(data: Core, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null") -> NDArray:
+    """The same numbers as a loss: whatever is made of them, their gradient is ``grad_scale``."""
+    if normalization not in ("batch", "null"):
+        raise NotImplementedError(
+            f"make_loss(normalization={normalization!r}): divide by the count yourself, as in PyTorch"
+        )
+    found: NDArray = loss(data, grad_scale / (data.shape[0] if normalization == "batch" else 1))
+    return found
+
+
+MakeLoss = make_loss

@@ -215,4 +215,6 @@ def moments(data: Core, axes: Any = None, keepdims: bool = False) -> Any:
     return [mean(data, axis=axes, keepdims=keepdims), spread]
 
 
-sum_axis, max_axis, min_axis = sum, max, min
+sum_axis = sum
+max_axis = max
+min_axis = min
