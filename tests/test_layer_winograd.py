@@ -140,6 +140,19 @@ def test_bits_depend_on_neither_threads_nor_batch(name: str, rng: np.random.Gene
     assert np.array_equal(np.concatenate(parts), y)
 
 
+@pytest.mark.parametrize("target", available())
+def test_units_that_span_images_give_each_image_its_own_result(target: str, rng: np.random.Generator) -> None:
+    """Seven images of seven rows of tiles: with one thread or two a unit begins in one image and ends in the next."""
+    layer = Layer(7, 2, 128, 33, (three(28), three(27)))
+    x, weight, bias = normal(layer, rng)
+    plan = layer.plan(target, "winograd")
+    assert isinstance(plan, WinogradPlan)
+    assert any(winograd_launch.cut(plan, 7, threads)[0] % 7 for threads in (1, 2, 3))
+    alone = [run(replace(layer, images=1), x[n : n + 1], weight, bias, 1, target) for n in range(7)]
+    for threads in (1, 2, 3):
+        assert np.array_equal(run(layer, x, weight, bias, threads, target), np.concatenate(alone))
+
+
 def test_bits_do_not_depend_on_how_images_and_results_lie(rng: np.random.Generator) -> None:
     layer = LAYERS["tails"]
     x, weight, bias = normal(layer, rng)

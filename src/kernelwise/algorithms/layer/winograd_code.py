@@ -1,8 +1,8 @@
 """The code of Winograd's algorithm for layers: one unit of work, from pixels to results.
 
-A unit is a block of tiles of 4 x 4 outputs (a band of rows, a segment of columns, of one image or of several small
-ones) for some blocks of output channels. Three passes over it share the worker's memory, which stays in its
-second-level cache:
+A unit is a block of tiles of 4 x 4 outputs for some blocks of output channels: a segment of columns of a band of rows
+of tiles. All images' rows of tiles follow each other, so that a band may end in another image than it begins in. Three
+passes over a unit share the worker's memory, which stays in its second-level cache:
 
     tiles       [position][block of channels][tile][lane]     what `winograd_tiles` makes of pixels
     products    [position][tile][lanes]     for each of 36 positions a product of two matrices
@@ -17,18 +17,20 @@ from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
+from ..memory import ALIGN
 from . import winograd_results, winograd_tiles
 from .turn import emit_gather, emit_turn
 from .winograd import POSITIONS, WinogradSpec
 
 UNROLL = 4  # channels in a turn of the inner loop
+AHEAD = 8 << 10  # bytes of weights that are asked for before their turn: they are read once for some dozens of tiles
 
 FIELDS = (
     # the arrays
     *("image", "result", "weights", "bias", "residual"),
-    # units: ((((together * groups + group) * planes + plane) * bands + band) * segments + segment) * parts + part
-    *("images", "together", "groups", "planes", "bands", "segments", "parts"),
-    *("band_tiles", "tile_rows", "segment_tiles", "tile_columns", "rows_out", "columns_out"),
+    # units: (((group * planes + plane) * bands + band) * segments + segment) * parts + part
+    *("planes", "bands", "segments", "parts", "band_tiles", "tile_rows", "all_rows"),
+    *("segment_tiles", "tile_columns", "rows_out", "columns_out"),
     *("image_batch", "image_group", "image_block", "image_plane", "image_row", "image_column"),
     *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
     # channels: byte offsets from the first one of a group, the last one repeated until a vector is full
@@ -110,6 +112,8 @@ def _emit_products(w: Writer) -> None:
 def _multiply(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) -> None:
     """One channel: its weights in vectors, a number of each tile in all lanes."""
     fn.fence()
+    for line in range(0, w.block_bytes, ALIGN):
+        fn.prefetch(weights + (AHEAD + line))
     vectors = [fn.load(w.vector, weights + v * w.vector.bytes) for v in range(w.spec.vectors)]
     for q, offset in enumerate(w.spec.pixels):
         pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
@@ -128,29 +132,37 @@ def _emit_unit(w: Writer) -> None:
     part, rest = unit % a.integer("parts"), unit // a.integer("parts")
     segment, rest = rest % a.integer("segments"), rest // a.integer("segments")
     band, rest = rest % a.integer("bands"), rest // a.integer("bands")
-    plane, rest = rest % a.integer("planes"), rest // a.integer("planes")
-    group, several = rest % a.integer("groups"), rest // a.integer("groups")
-    first_image = several * a.integer("together")
-    images = (a.integer("images") - first_image).minimum(a.integer("together"))
-    row = band * a.integer("band_tiles")
-    rows = (a.integer("tile_rows") - row).minimum(a.integer("band_tiles"))
+    plane, group = rest % a.integer("planes"), rest // a.integer("planes")
+    first = band * a.integer("band_tiles")
+    end = (first + a.integer("band_tiles")).minimum(a.integer("all_rows"))
     column = segment * a.integer("segment_tiles")
     columns = (a.integer("tile_columns") - column).minimum(a.integer("segment_tiles"))
-    image = a.address("image") + first_image * a.integer("image_batch") + group * a.integer("image_group")
-    result = first_image * a.integer("result_batch") + group * a.integer("result_group")
-    result = result + plane * a.integer("result_plane")
-    each = rows * columns
-    with fn.loop(0, images) as n:
-        where = image + n * a.integer("image_batch")
-        fn.call("enter", VOID, [args, scratch, where, plane, row, rows, segment, columns, n * each])
+    image = a.address("image") + group * a.integer("image_group")
+    result = group * a.integer("result_group") + plane * a.integer("result_plane")
+    tall = a.integer("tile_rows")
+    images = first // tall, (end - 1) // tall + 1
+    with fn.loop(*images) as n:
+        row, rows, at = _share(a, n, first, end, columns)
+        here = image + n * a.integer("image_batch")
+        fn.call("enter", VOID, [args, scratch, here, plane, row, rows, segment, columns, at])
     stop = ((part + 1) * a.integer("part_blocks")).minimum(a.integer("blocks"))
     with fn.loop(part * a.integer("part_blocks"), stop) as block:
         weights = a.address("weights") + group * a.integer("weight_group") + block * a.integer("weight_block")
-        _all_products(w, fn, a, args, scratch, weights, images * each)
-        with fn.loop(0, images) as n:
-            where = result + n * a.integer("result_batch")
-            products = scratch + a.integer("at_products") + n * each * w.block_bytes
-            fn.call("leave", VOID, [args, scratch, where, group, block, row, rows, column, columns, products])
+        _all_products(w, fn, a, args, scratch, weights, (end - first) * columns)
+        with fn.loop(*images) as n:
+            row, rows, at = _share(a, n, first, end, columns)
+            here = result + n * a.integer("result_batch")
+            products = scratch + a.integer("at_products") + at * w.block_bytes
+            fn.call("leave", VOID, [args, scratch, here, group, block, row, rows, column, columns, products])
+
+
+def _share(a: Record, image: Value, first: Value, end: Value, columns: Value) -> tuple[Value, Value, Value]:
+    """Of the rows of tiles first .. end - 1 of all images those of one: its first, how many, and the first one's
+    first tile among all."""
+    tall = a.integer("tile_rows")
+    begin = image * tall
+    row = (first - begin).maximum(0)
+    return row, (end - begin).minimum(tall) - row, (begin + row - first) * columns
 
 
 def _all_products(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, *given: Value) -> None:

@@ -21,8 +21,10 @@ from .winograd_code import FIELDS, UNROLL, emit
 from .winograd_tiles import ALONG, GATHERED, TURNED
 
 CHAIN = 128  # channels whose products are added up in one go
-UNIT_BYTES = 704 << 10  # of a unit's tiles and products: with some weights they stay in the second-level cache
+UNIT_BYTES = 960 << 10  # of a unit's tiles and products: about the second-level cache
 LEAST_TILES = 32  # of a unit, where there are so many: weights are read once for all of them
+UNIT_TILES = 3.0  # what a unit costs beside its tiles, in tiles: all weights are read
+ENTER_OUTPUTS = 20.0  # outputs to which a tile's products cost as much as its transform
 LEAST_OUTPUTS = 64  # of a unit: each transforms its pixels, whoever else does so too
 UNITS_PER_THREAD = 2
 MOST_WORK = 1 << 31  # multiply-adds of a unit: a call can be interrupted between two of them
@@ -36,9 +38,8 @@ class WinogradPlan(NamedTuple):
     target: Target
     channels_last: bool
     vectors: int  # of output channels in a block
-    band: int  # rows of tiles in a unit
     segment: int  # columns of tiles in a unit
-    tiles: int  # of a unit, at most: so many small images are taken together
+    tiles: int  # of a unit, at most, unless a row has more
 
     @property
     def block(self) -> int:
@@ -64,15 +65,15 @@ def possible(problem: LayerProblem) -> bool:
 
 @lru_cache(maxsize=1024)
 def plan(problem: LayerProblem, target: Target, channels_last: bool) -> WinogradPlan:
-    """Units of a size that the second-level cache holds: see UNIT_BYTES and LEAST_TILES."""
+    """Units of a size that the second-level cache holds: see UNIT_BYTES and LEAST_TILES. How many rows of tiles are in
+    one depends on the batch: see `cut`."""
     planes, rows, columns = problem.axes
     size, lanes = problem.number.bytes, target.lanes(problem.number.bytes)
     vectors = 2 if problem.outputs > lanes else 1
     channels = up(problem.channels, lanes) * planes.taps
     tiles = max(LEAST_TILES, UNIT_BYTES // (POSITIONS * (channels + vectors * lanes) * size))
     segment = _even(_tiles(columns), tiles)
-    band = _even(_tiles(rows), max(1, tiles // segment))
-    return WinogradPlan(problem, target, channels_last, vectors, band, segment, tiles)
+    return WinogradPlan(problem, target, channels_last, vectors, segment, tiles)
 
 
 def _tiles(axis: Axis) -> int:
@@ -129,18 +130,18 @@ def launch(
 ) -> WinogradLaunch:
     """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. ``residual``: an
     array with the strides of the result is added before; the two share no memory, as some results are made twice. How
-    many images are taken together, and in how many parts the outputs, changes no result."""
+    rows and outputs are shared out changes no result."""
     problem = plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
     down, across = _tiles(rows), _tiles(columns)
-    bands, segments = -(-down // plan.band), -(-across // plan.segment)
-    together = min(images, max(1, plan.tiles // (plan.band * plan.segment))) if bands * segments == 1 else 1
-    units = -(-images // together) * problem.groups * planes.out * bands * segments
-    blocks, parts = _parts(plan, units, threads)
-    sheet.write(images=images, together=together, groups=problem.groups, planes=planes.out)
-    sheet.write(bands=bands, segments=segments, parts=parts, band_tiles=plan.band, tile_rows=down)
-    sheet.write(segment_tiles=plan.segment, tile_columns=across, rows_out=rows.out, columns_out=columns.out)
+    band, together = cut(plan, images, threads)
+    bands, segments = -(-images * down // band), -(-across // plan.segment)
+    units = problem.groups * planes.out * bands * segments
+    blocks, parts = _parts(plan, units, band * plan.segment, threads)
+    sheet.write(planes=planes.out, bands=bands, segments=segments, parts=parts)
+    sheet.write(band_tiles=band, tile_rows=down, all_rows=images * down, segment_tiles=plan.segment)
+    sheet.write(tile_columns=across, rows_out=rows.out, columns_out=columns.out)
     for name, (batch, channel, plane, row, column), inner in (
         ("image", image_strides, problem.channels), ("result", result_strides, problem.outputs),
     ):  # fmt: skip
@@ -154,23 +155,44 @@ def launch(
     _channels(plan, image_strides, sheet)
     _rows(plan, image_strides, sheet)
     _columns(plan, sheet)
-    spec = _spec(plan, together * plan.band * plan.segment, residual)
-    scratch = _scratch(plan, len(spec.pixels), together, sheet)
+    offsets = tuple(q * _lanes(plan) for q in range(together))
+    spec = WinogradSpec(problem.number, offsets, plan.vectors, plan.channels_last, residual)
+    scratch = _scratch(plan, max(together, band * plan.segment), min(band, down), sheet)
     return WinogradLaunch(spec, sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def _spec(plan: WinogradPlan, tiles: int, residual: bool) -> WinogradSpec:
-    """Blocks of tiles of a size that leaves little over in the last one; each block costs some more than its tiles."""
-    pixels = min(range(1, most_pixels(plan.target) + 1), key=lambda p: (-(-tiles // p) * (p + BLOCK_TILES), -p))
-    offsets = tuple(q * _lanes(plan) for q in range(pixels))
-    return WinogradSpec(plan.problem.number, offsets, plan.vectors, plan.channels_last, residual)
+def cut(plan: WinogradPlan, images: int, threads: int) -> tuple[int, int]:
+    """Rows of tiles in a unit, and tiles in a block of products: those that leave least over in the last blocks, do
+    not read weights or transform pixels too often, and let all threads end together."""
+    problem = plan.problem
+    rows = images * _tiles(problem.axes[1])
+    others = problem.groups * problem.axes[0].out * -(-_tiles(problem.axes[2]) // plan.segment)
+    enter = ENTER_OUTPUTS / problem.outputs
+
+    def cost(band: int, together: int) -> float:
+        full, left = divmod(rows, band)
+        parts = _parts(plan, others * (full + (left > 0)), band * plan.segment, threads)[1]
+
+        def work(tiles: int) -> float:
+            blocks = -(-tiles // together) * (together + BLOCK_TILES)
+            return (blocks + UNIT_TILES) / parts + tiles * enter
+
+        each, over = divmod(others * full * parts, threads)
+        unit, last = work(band * plan.segment), work(left * plan.segment) if left else 0.0
+        idle = -(-others * parts // (threads - over))  # last units, for each thread that has no other one any more
+        waiting = unit / 2 if threads > 1 else 0.0  # for one that something else held up
+        return each * unit + max(unit * (over > 0), idle * last) + waiting
+
+    bands = range(1, min(rows, max(1, plan.tiles // plan.segment)) + 1)
+    blocks = range(1, most_pixels(plan.target) + 1)
+    return min(((band, p) for band in bands for p in blocks), key=lambda pair: (cost(*pair), -pair[1]))
 
 
-def _parts(plan: WinogradPlan, units: int, threads: int) -> tuple[int, int]:
+def _parts(plan: WinogradPlan, units: int, tiles: int, threads: int) -> tuple[int, int]:
     """Blocks of outputs in a unit, and how many such parts there are."""
     blocks = _blocks(plan)
     wanted = -(-threads * UNITS_PER_THREAD // units) if threads > 1 else 1
-    work = plan.tiles * POSITIONS * _channel_blocks(plan) * _lanes(plan) * blocks * plan.block
+    work = tiles * POSITIONS * _channel_blocks(plan) * _lanes(plan) * blocks * plan.block
     parts = min(max(wanted, work // MOST_WORK), max(1, blocks * plan.block // LEAST_OUTPUTS))
     each = -(-blocks // parts)
     return each, -(-blocks // each)
@@ -245,11 +267,10 @@ def _columns(plan: WinogradPlan, sheet: Sheet) -> None:
     sheet.write(columns_most=int(count.max()))
 
 
-def _scratch(plan: WinogradPlan, pixels: int, together: int, sheet: Sheet) -> int:
-    """Lay out the memory of a worker; returns its size."""
+def _scratch(plan: WinogradPlan, room: int, rows: int, sheet: Sheet) -> int:
+    """Lay out the memory of a worker, with ``room`` for tiles, of so many ``rows`` of one image; returns its size."""
     vector, lanes = plan.target.vector_bytes, _lanes(plan)
     block_bytes = plan.vectors * vector
-    room = max(pixels, together * plan.band * plan.segment)
     raw = (lanes + max(lanes, sheet["columns_most"]) + 1) * vector
     wide = plan.segment * OUTPUTS
     columns = odd((wide + INPUTS - OUTPUTS) * vector)
@@ -258,7 +279,7 @@ def _scratch(plan: WinogradPlan, pixels: int, together: int, sheet: Sheet) -> in
     sheet.write(raw_row=raw, columns_row=columns, tile_block=tile_block, tile_position=tiles)
     sheet.write(product_position=products)
     sizes = {
-        "at_raw": (plan.band * OUTPUTS + INPUTS - OUTPUTS) * raw,
+        "at_raw": (rows * OUTPUTS + INPUTS - OUTPUTS) * raw,
         "at_columns": INPUTS * columns,
         "at_rows": (OUTPUTS * wide + OUTPUTS) * vector,
         "at_spare": ALIGN,
