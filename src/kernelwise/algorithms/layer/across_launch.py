@@ -12,9 +12,10 @@ from ...jit.compile import Code, build
 from ...jit.target import Target
 from ..launch import Sheet
 from ..memory import ALIGN, aligned, up
-from . import rows, rows_launch
+from . import last, last_launch, rows, rows_launch
 from .across import emit
 from .across_spec import FIELDS, AcrossSpec
+from .last import LastSpec
 from .launch import CHAIN, LEAST_UNITS, LayerProblem, bits, odd
 from .rows import RowsSpec
 from .sums import choose_block
@@ -29,11 +30,14 @@ WIDEST = 4  # vectors
 FEW_LINES = 16  # cache lines of a row up to which each width has code of its own
 
 
+Spec = AcrossSpec | RowsSpec | LastSpec
+
+
 class AcrossPlan(NamedTuple):
     """How such a layer is done, by its shape alone."""
 
     problem: LayerProblem
-    spec: AcrossSpec | RowsSpec
+    spec: Spec
     target: Target
     chunks: int  # of tap rows
     band: int  # output rows in a unit
@@ -71,7 +75,11 @@ def plan(
 def _plan(
     problem: LayerProblem, target: Target, image_strides: tuple[int, ...], result_strides: tuple[int, ...]
 ) -> AcrossPlan:
-    as_they_lie = rows_launch.spec_for(problem, target, image_strides, result_strides)
+    strides = image_strides, result_strides
+    channels = last_launch.spec_for(problem, target, *strides)
+    if channels is not None:
+        return AcrossPlan(problem, channels, target, 1, *last_launch.units(channels, problem))
+    as_they_lie = rows_launch.spec_for(problem, target, *strides)
     if as_they_lie is not None:
         return AcrossPlan(problem, as_they_lie, target, 1, *rows_launch.units(as_they_lie, problem))
     return _panel_plan(problem, target)
@@ -131,6 +139,8 @@ def pack(plan: AcrossPlan, weight: np.ndarray) -> np.ndarray:
     problem, spec = plan.problem, plan.spec
     if isinstance(spec, RowsSpec):
         return rows_launch.pack(spec, weight)
+    if isinstance(spec, LastSpec):
+        return last_launch.pack(spec, weight)
     planes, rows, columns = (a.taps for a in problem.axes)
     blocks = -(-problem.outputs // spec.outputs)
     room = (problem.groups, blocks * spec.outputs, problem.channels, planes, plan.chunks * spec.tap_rows, columns)
@@ -148,6 +158,8 @@ def pack(plan: AcrossPlan, weight: np.ndarray) -> np.ndarray:
 def pack_bias(plan: AcrossPlan, bias: np.ndarray | None) -> np.ndarray:
     """[group][block][output in the block]."""
     problem, outputs = plan.problem, plan.spec.outputs
+    if isinstance(plan.spec, LastSpec):
+        return last_launch.pack_bias(plan.spec, problem.groups, bias)
     packed = np.zeros((problem.groups, up(problem.outputs, outputs)), problem.number.dtype)
     if bias is not None:
         packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
@@ -168,6 +180,8 @@ def launch(
     if isinstance(spec, RowsSpec):
         cut = rows_launch.launch(spec, problem, plan.target, plan.band, plan.together, images, *strides, limits)
         return AcrossLaunch(*cut)
+    if isinstance(spec, LastSpec):
+        return AcrossLaunch(*last_launch.launch(spec, problem, plan.band, plan.together, images, *strides, limits))
     planes, rows, columns = problem.axes
     size = problem.number.bytes
     sheet = Sheet(FIELDS)
@@ -237,9 +251,11 @@ def _scratch(spec: AcrossSpec, target: Target, panel: int, sheet: Sheet) -> int:
 
 
 @lru_cache(maxsize=512)
-def code(spec: AcrossSpec | RowsSpec, target: Target) -> Code:
+def code(spec: Spec, target: Target) -> Code:
     if isinstance(spec, RowsSpec):
         return build(spec, lambda: rows.emit(target, spec), target)
+    if isinstance(spec, LastSpec):
+        return build(spec, lambda: last.emit(target, spec), target)
     return build(spec, lambda: emit(target, spec), target)
 
 
