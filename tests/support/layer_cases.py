@@ -172,7 +172,7 @@ def check_one(seed: int, number: int) -> None:
     found = kw.conv(there, w, bias, activation="relu" if relu else None, **exact)
     same("conv", layer, found, lying(wanted, layer), dtype)
     same("input", layer, kw.conv_input_gradient(back, w, layer.sizes, **exact), lying(dx, layer), dtype)
-    same("weight", layer, kw.conv_weight_gradient(back, there, layer.taps, **layer.options), dw, dtype)
+    same("weight", layer, kw.conv_weight_gradient(back, there, layer.taps, **exact), dw, dtype)
     axes = (0, *range(2, dy.ndim))
     same("bias", layer, kw.conv_bias_gradient(back, layout=layer.layout), dy.sum(axes), dtype)
 
