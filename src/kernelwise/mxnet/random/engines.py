@@ -1,8 +1,8 @@
 """Mersenne Twisters side by side: the raw 32-bit words that random numbers are made from.
 
-Engine i of `count` starts as ``std::mt19937((127 * seed + i) mod 2**32)`` does; that is Matsumoto and Nishimura's MT19937
-(ACM TOMACS 8 (1998) 3-30) with their `init_genrand` of 2002. All engines are rows of one array, so that a step of the
-recurrence is a few NumPy operations for all of them.
+Engine i of `count` starts as ``std::mt19937((127 * seed + i) mod 2**32)`` does. That is Matsumoto and Nishimura's
+MT19937 (ACM TOMACS 8 (1998) 3-30) with their `init_genrand` of 2002. All engines are rows of one array, so that a step
+of the recurrence is a few NumPy operations for all of them.
 """
 
 from __future__ import annotations

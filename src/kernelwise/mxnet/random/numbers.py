@@ -56,10 +56,10 @@ def _power_of_ten(exponent: int) -> np.float32:
     return factor
 
 
-# The logarithm of glibc since 2.27: "logf" of Arm's Optimized Routines (https://github.com/ARM-software/optimized-routines,
-# math/logf.c). x = 2**k * z with z in [0.7, 1.4); the interval of z is cut into 16, and c stands near the middle of each:
+# The logarithm of glibc since 2.27: `logf` of Arm's Optimized Routines (github.com/ARM-software/optimized-routines,
+# math/logf.c). x = 2**k * z with z in [0.7, 1.4); that interval is cut into 16, and c stands near the middle of each:
 #     log(x) = k * log(2) + log(c) + log(1 + r),   r = z / c - 1
-# all of it in double precision. The table has 1 / c and log(c); c is chosen so that both are close to their rounded values.
+# all of it in double precision. The table has 1 / c and log(c), with c chosen so that rounding changes both little.
 LOG_TABLE = np.array(
     [
         [float.fromhex(inverse), float.fromhex(log)]

@@ -1,7 +1,7 @@
 """nd.random.uniform and its like: arrays of random numbers.
 
-Parameters are numbers, or arrays of one shape; then ``shape`` numbers are drawn for each of their places, and the result
-has the axes of both. dtypes are float16, float32 (the default) and float64.
+Parameters are numbers, or arrays of one shape; then ``shape`` numbers are drawn for each of their places, and the
+result has the axes of both. dtypes are float16, float32 (the default) and float64.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def uniform(
     >>> from kernelwise.mxnet import nd, random
     >>> random.seed(0)
     >>> nd.random.uniform(0, 10, shape=(1, 3)).asnumpy()
-    array([[5.488135 , 5.928446 , 7.1518936]], dtype=float32)
+    array([[5.4881353, 5.928446 , 7.1518936]], dtype=float32)
     """
     known(kwargs, "uniform")
     return _sampled("uniform", GENERATOR.uniform, {"low": low, "high": high}, shape, dtype, ctx, out)
