@@ -30,6 +30,11 @@ PUBLIC = {
     "errors",
     "explain",
     "learn_kernel",
+    "fit_kernel",
+    "fit_varying_kernel",
+    "FitStatistics",
+    "KernelFit",
+    "VaryingKernelFit",
     "set_threads",
     "stencils",
 }

@@ -12,7 +12,14 @@ from .version import VERSION as __version__
 if TYPE_CHECKING:
     from . import edges, stencils
     from .caches import clear_cache
-    from .fitting import learn_kernel
+    from .fitting import (
+        FitStatistics,
+        KernelFit,
+        VaryingKernelFit,
+        fit_kernel,
+        fit_varying_kernel,
+        learn_kernel,
+    )
     from .jit.pool import set_threads
     from .layers import (
         Conv1D,
@@ -31,7 +38,10 @@ __all__ = [
     "Conv2D",
     "Conv3D",
     "Filter",
+    "FitStatistics",
+    "KernelFit",
     "PreparedConv",
+    "VaryingKernelFit",
     "__version__",
     "clear_cache",
     "conv",
@@ -45,6 +55,8 @@ __all__ = [
     "edges",
     "errors",
     "explain",
+    "fit_kernel",
+    "fit_varying_kernel",
     "learn_kernel",
     "set_threads",
     "stencils",
@@ -62,6 +74,11 @@ _LATER = {  # public name: (module, name in it or None for the module itself), i
     "conv_transpose": (".layers", "conv_transpose"),
     "conv_weight_gradient": (".layers", "conv_weight_gradient"),
     "edges": (".edges", None),
+    "FitStatistics": (".fitting", "FitStatistics"),
+    "KernelFit": (".fitting", "KernelFit"),
+    "VaryingKernelFit": (".fitting", "VaryingKernelFit"),
+    "fit_kernel": (".fitting", "fit_kernel"),
+    "fit_varying_kernel": (".fitting", "fit_varying_kernel"),
     "learn_kernel": (".fitting", "learn_kernel"),
     "set_threads": (".jit.pool", "set_threads"),
     "stencils": (".stencils", None),

@@ -172,8 +172,8 @@ def _noisy_before(of: Findings) -> list[str]:
         if found is None:
             continue
         variance, error = found
-        harm = variance * of.system.moments.weight / max(float(of.system.eigenvalues[0]), np.finfo(float).tiny)
-        if variance > NOISE * error and harm > HARM:
+        weakest = float(of.system.eigenvalues[of.system.known].min(initial=np.inf))
+        if variance > NOISE * error and variance * of.system.moments.weight > HARM * weakest:
             tau = float(np.sqrt(variance))
             return [
                 f"The residual has the spectrum of noise in `before`, of a standard deviation near {tau:.2g}, seen "

@@ -134,6 +134,8 @@ def pair(layout: Layout, taps: Taps, before: Any, after: Any, mask: Any = None, 
     heavy = None if weights is None else _of_outputs("weights", layout, weights, y)[at]
     if used is not None and used.dtype.kind != "b":
         raise ArgumentTypeError(f"`mask` must hold booleans, True where a pixel is to be used (got {used.dtype})")
+    if heavy is not None and not (heavy.dtype.kind in "biuf" and np.isfinite(heavy).all() and (heavy >= 0).all()):
+        raise ArgumentError("`weights` must be finite and not negative (got others)")
     return Pair(x, y[at], used, heavy, first)
 
 

@@ -140,7 +140,7 @@ class FitStatistics:
     def load(cls, path: str | os.PathLike[str], *, threads: Any = None) -> FitStatistics:
         """What `save` has written. Never runs code from the file. Raises FileError if it is not such a file."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 content = {name: file[name] for name in (*FIELDS, "format", "axes", "taps", "weight", "count")}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
             raise FileError(f"{os.fspath(path)}: not statistics of a fit ({error})") from error
