@@ -11,14 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from ...atomic import replacing
-from . import calls, canny, cases, comparison, door, gradients, layers, machine, measure, processes, report, rivals
+from . import (
+    calls,
+    canny,
+    cases,
+    comparison,
+    door,
+    gradients,
+    layers,
+    machine,
+    measure,
+    networks,
+    processes,
+    report,
+    rivals,
+)
 from .timing import Pace
 
 QUICK = Pace(least=5, most=15, budget=0.6, hopeless=5.0)
 FULL = Pace(least=5, most=15, budget=2.0, hopeless=20.0)
 CALLS = Pace(least=7, most=15, budget=0.3)
 FORMAT = 1  # of the JSON
-GROUPS = ("filters", "calls", "large", "gradients", "canny", "ndimage", "layers", "processes")
+GROUPS = ("filters", "calls", "large", "gradients", "canny", "ndimage", "layers", "networks", "processes")
 
 Job = Callable[[Pace, float], list[measure.Result]]  # given the multiply-add peak
 
@@ -93,7 +107,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     ways = [(row, way) for row in calls.rows() for way in calls.OURS]
     found += [("calls", calls.result_of(row, way).name, call(row, way)) for row, way in ways]
     found += [("large", row.name, kernel(row)) for row in (cases.large() if full else cases.quick_large())]
-    for rows in (group.rows if full else group.quick for group in (gradients, canny, door, layers)):
+    for rows in (group.rows if full else group.quick for group in (gradients, canny, door, layers, networks)):
         found += [(row.section.split()[0], row.name, compared(row)) for row in rows()]
     return [job for group, name, job in found if _chosen(group, name, options.only)]
 

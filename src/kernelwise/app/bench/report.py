@@ -35,6 +35,7 @@ SECTIONS = {  # of a result, and how its geometric mean is called
     "layers": "layers",
     "layers trained": "layers trained",
     "layers weights": "weight gradients",
+    "networks": "networks",
 }
 LEGEND = (
     "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
@@ -65,7 +66,7 @@ def text_row(row: Report) -> str:
         percent(row["copy_share"]),
         "-" if row["integers"] else percent(row["fma_share"]),
     )
-    if row["section"].startswith("layers"):
+    if row["section"].startswith(("layers", "networks")):
         return _line((*cells[:9], "", cells[10], _error(row)))
     shown = {"images": len(cells), "large": len(cells), "calls": 8}.get(row["section"], 9)
     return _line(cells[:shown])
