@@ -11,6 +11,7 @@ from ..base import MXNetError
 from ..context import Context, usable
 from . import dtypes
 from .core import Core, plain
+from .graph import constant
 
 if TYPE_CHECKING:
     from .array import NDArray
@@ -134,12 +135,12 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any =
 
 def zeros_like(data: Core, **kwargs: Any) -> NDArray:
     """Zeros of the same shape and dtype."""
-    return plain(torch.zeros_like(data.data), data.ctx)
+    return constant(torch.zeros_like, data)  # type: ignore[no-any-return]
 
 
 def ones_like(data: Core, **kwargs: Any) -> NDArray:
     """Ones of the same shape and dtype."""
-    return plain(torch.ones_like(data.data), data.ctx)
+    return constant(torch.ones_like, data)  # type: ignore[no-any-return]
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:

@@ -255,6 +255,8 @@ METHODS: dict[str, Result] = {
 }
 REFLECTED: dict[str, Result] = {
     **{name: _reflected(function) for name, function in FUNCTIONS.items()},
+    "maximum": METHODS["maximum"],  # where a number and the array's are equal, the gradient is the array's
+    "minimum": METHODS["minimum"],
     **{name: _reflected(function, constant) for name, function in COMPARISONS.items()},
 }
 
