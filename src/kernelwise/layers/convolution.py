@@ -25,10 +25,10 @@ from .arguments import (
 )
 from .converting import as_dtype, as_given, in_parts
 from .explanation import ConvPlan
+from .known import Known
 from .prepared import MOST_STARTS, PreparedLayer, Start, plain_strides
 from .window import Window, fitting, window
 
-SMALL, MOST_SMALL = 512, 128  # weights in a layer that `conv` finds again by their numbers, and such layers
 RELEASE_SECONDS = 4e-6  # jobs above let other Python threads run meanwhile
 
 
@@ -39,9 +39,6 @@ class Bound(NamedTuple):
     result_shape: tuple[int, ...]
     dtype: np.dtype  # of images and result
     threads: int  # that were allowed
-
-
-Options = tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any]  # from stride to threads, in the order of Convolution
 
 
 class Convolution:
@@ -256,27 +253,24 @@ def _own(array: np.ndarray) -> np.ndarray:
     return own
 
 
-# ---------------------------------------------------------------- small layers
+# ---------------------------------------------------------------- single calls with weights met before
 
-_small: dict[Any, Convolution] = {}
+_known: Known[Convolution] = Known()
 
 
-def small(key: Any, w: np.ndarray, bias: np.ndarray | None, how: Options) -> Convolution:
-    """The layer for a single call with few weights, found again by its ``key``: their numbers and all options."""
-    try:
-        found = _small.get(key)
-    except TypeError:  # an option that is none: it is named below
-        return Convolution(w, bias, *how)
-    if found is None:
-        (numbers, *_), _, _ = key
-        found = Convolution(np.frombuffer(numbers, w.dtype).reshape(w.shape), bias, *how, lasting=True)
-        if len(_small) >= MOST_SMALL:
-            _small.clear()
-        _small[key] = found
-    return found
+def known(w: np.ndarray, bias: np.ndarray | None, *how: Any) -> Convolution:
+    """The layer for a single call with few weights; ``how``: the other arguments, plain numbers and words."""
+    numbers = w.tobytes()
+    shift = None if bias is None else (bias.tobytes(), bias.shape, bias.dtype)
+
+    def make() -> Convolution:
+        weight = np.frombuffer(numbers, w.dtype).reshape(w.shape)
+        return Convolution(weight, bias, *how, lasting=True)
+
+    return _known.find((w.shape, w.dtype, shift, how), numbers, id(w), make)
 
 
 def forget() -> None:
-    """Forget the small layers."""
-    _small.clear()
+    """Forget the layers of single calls."""
+    _known.forget()
     _plain_window.cache_clear()

@@ -23,8 +23,9 @@ from .arguments import (
     weights,
 )
 from .converting import as_dtype, as_given, in_parts
-from .convolution import SMALL, Convolution, small
+from .convolution import Convolution, known
 from .input_gradient import hand_back, input_gradient, transposed
+from .known import MOST_NUMBERS
 from .operations import bias_gradient
 from .weight_gradient import weight_gradient
 from .window import LARGEST_PADDING, Window, fitting, window
@@ -84,14 +85,18 @@ def conv(
              [-1., -1.],
              [-1., -1.]]]])
     """
-    plain = type(w) is np.ndarray and w.size <= SMALL and (bias is None or type(bias) is np.ndarray)
-    if plain and type(stride) is type(dilation) is type(groups) is int and type(padding) in (int, str):
-        taps = w.tobytes(), w.shape, w.dtype, bias is None or (bias.tobytes(), bias.shape, bias.dtype)
-        of = stride, padding, dilation, groups, border, activation, precision, layout, threads
-        found = small((taps, of, type(threads)), w, bias, of)
-    else:
-        found = Convolution(w, bias, stride, padding, dilation, groups, border, activation, precision, layout, threads)
-    return found(x, out)
+    how = stride, padding, dilation, groups, border, activation, precision, layout, threads
+    few = type(w) is np.ndarray and 0 < w.size <= MOST_NUMBERS and (bias is None or type(bias) is np.ndarray)
+    plain = (
+        type(stride) is type(dilation) is type(groups) is int
+        and type(padding) in (int, str)
+        and type(border) is type(precision) is type(layout) is str
+        and (activation is None or type(activation) is str)
+        and (threads is None or type(threads) is int)
+    )  # options that are equal only where they are the same
+    if few and plain:
+        return known(w, bias, *how)(x, out)
+    return Convolution(w, bias, *how)(x, out)
 
 
 def conv_transpose(
@@ -260,9 +265,7 @@ def conv_weight_gradient(
     workers, dtype = check_threads(threads), result_dtype(pictures.dtype)
     place = result(out, (outputs, channels // groups, *view.taps), dtype, "channels_first", "`taps`")
     one_of("precision", precision, PRECISIONS)
-    weight_gradient(
-        slopes, pictures, axes, groups, border, sums_dtype(dtype), workers, precision=precision, out=place
-    )
+    weight_gradient(slopes, pictures, axes, groups, border, sums_dtype(dtype), workers, precision=precision, out=place)
     return place
 
 

@@ -11,8 +11,9 @@ from ..arrays import as_image
 from ..errors import ArgumentError, ArgumentTypeError
 from ..problem import LARGEST_RESULT, one_of, per_axis, whole_number
 from .arguments import LAYOUTS, LETTERS, PRECISIONS, check_groups, limits, real_array
-from .convolution import SMALL, Convolution, PreparedConv
+from .convolution import Convolution, PreparedConv
 from .functions import conv_bias_gradient, conv_input_gradient, conv_weight_gradient
+from .known import MOST_NUMBERS
 from .window import window
 
 DTYPES = ("float32", "float64")
@@ -200,7 +201,7 @@ class _Conv:
         """The layer with the weights that it has now. Few are known by their numbers, which may change at any time;
         many are packed about as quickly as compared."""
         weight, bias = self.weight, self._bias
-        if weight.size > SMALL:
+        if weight.size > MOST_NUMBERS:
             return self._made_of(weight, bias)
         numbers = weight.tobytes(), b"" if bias is None else bias.tobytes()
         known = numbers, self.activation, self.precision, self.layout, self.groups
