@@ -16,7 +16,7 @@ PACKAGE = Path(kernelwise.__file__).parent
 
 # The order of the rooms. A module imports from its own tier and from those above it in this list, never from below.
 # `stencils` is nothing but constants and stands with the first, so that `correlate(x, "sobel-x")` may look there.
-DOORS = {"torch", "mxnet", "dask", "sklearn", "ndimage"}
+DOORS = {"torch", "mxnet", "dask", "sklearn", "ndimage", "pictures"}
 TIERS: list[set[str]] = [
     {"version", "errors", "atomic", "lazy", "dtypes", "arrays", "borders", "stencils", "problem", "bands", "native"},
     {"jit"},

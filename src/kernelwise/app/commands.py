@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 import kernelwise as kw
 
 from ..errors import ArgumentError, KernelwiseError
-from . import INTERRUPTED, edge_command, files, kernels, options, shades
+from . import INTERRUPTED, edge_command, files, fit_command, kernels, options, shades
 from .terminal import NAME_WIDTH, describe, fail, say
 
 
@@ -113,6 +113,7 @@ def correlate(
 
 
 app.command()(edge_command.edges)
+app.command()(fit_command.fit)
 
 
 def read(path: Path, max_megapixels: float) -> files.Picture:

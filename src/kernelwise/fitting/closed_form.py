@@ -116,7 +116,8 @@ def _largest(chosen: Options, given: list[tuple[Any, Any, Any, Any]]) -> Taps:
             taps = tuple(min(k, n) for k, n in zip(taps, most, strict=True))  # type: ignore[assignment]
     channels = chosen.layout.five("before", given[0][0]).shape[1]
     if channels * int(np.prod(taps)) > MOST_TAPS:
-        raise ArgumentError(f"`size` must be of at most {MOST_TAPS} taps in all channels (got {taps} for {channels})")
+        wanted = " x ".join(map(str, chosen.layout.size(taps)))
+        raise ArgumentError(f"`size` must be of at most {MOST_TAPS} taps in all channels (got {wanted} in {channels})")
     return taps
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from ..arrays import as_image
 from ..correlation import correlate
-from .table import table
+from .table import html_table, table
 
 
 @dataclass(frozen=True)
@@ -76,5 +77,14 @@ class KernelFit:
             results.append(sum(parts) + background)
         return np.stack(results)
 
+    def plot(self) -> Any:
+        """A Matplotlib figure: the kernel, its error bars, the residual, and the size curve. Needs kernelwise[app]."""
+        pictures = import_module("kernelwise.pictures")  # a door: opened only where somebody wants to look
+        return pictures.draw_fit(self)
+
     def __str__(self) -> str:
         return table(self)
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        return html_table(self)

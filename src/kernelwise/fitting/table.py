@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,31 @@ WIDTH = 100
 
 def table(fit: KernelFit) -> str:
     """What a person wants to know first: the kernel with its error bars, how good it is, and the notes."""
+    lines = [f"{name:<12}{text}" for name, text in _facts(fit)]
+    for note in fit.notes:
+        lines += textwrap.wrap(note, WIDTH, initial_indent="note        ", subsequent_indent=" " * 12)
+    return "\n".join([*lines, "", *_taps(fit)]).rstrip()
+
+
+def html_table(fit: KernelFit) -> str:
+    """The same for a notebook: taps as cells, the bluer the higher, the redder the lower, error bars below."""
+    facts = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in _facts(fit))
+    notes = "".join(f"<p><b>note</b> {escape(note)}</p>" for note in fit.notes)
+    if fit.kernel.ndim > 2 or fit.kernel.shape[-1] > MOST_COLUMNS:
+        return f"<table>{facts}</table>{notes}"
+    largest = float(np.abs(fit.kernel).max()) or 1.0
+    rows = []
+    for taps, errors in zip(np.atleast_2d(fit.kernel), np.atleast_2d(fit.stderr), strict=True):
+        cells = [
+            f'<td style="text-align:right;background:rgba({"47,102,144" if tap > 0 else "196,102,45"},'
+            f'{0.6 * abs(tap) / largest:.2f})">{tap:.4g}<br><small>&plusmn; {error:.1g}</small></td>'
+            for tap, error in zip(taps, errors, strict=True)
+        ]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table>{facts}</table>{notes}<table>{''.join(rows)}</table>"
+
+
+def _facts(fit: KernelFit) -> list[tuple[str, str]]:
     facts = [
         ("kernel", _shape(fit)),
         ("background", _number(fit.background)),
@@ -32,10 +58,7 @@ def table(fit: KernelFit) -> str:
     if fit.size_curve is not None:
         sizes = ", ".join("x".join(map(str, size)) for size in fit.size_curve.sizes)
         facts.append(("size", f"chosen by {fit.size_curve.chosen_by} among {sizes}"))
-    lines = [f"{name:<12}{text}" for name, text in facts]
-    for note in fit.notes:
-        lines += textwrap.wrap(note, WIDTH, initial_indent="note        ", subsequent_indent=" " * 12)
-    return "\n".join([*lines, "", *_taps(fit)]).rstrip()
+    return facts
 
 
 def _shape(fit: KernelFit) -> str:
