@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import correlation, plan
-from .algorithms import lag_sums, layout, routine
+from .algorithms import lag_sums, layout, routine, spare
 from .algorithms.fourier import launch
 from .jit.compile import disk_cache
 
@@ -23,6 +23,7 @@ def clear_cache(disk: bool = False) -> None:
     routine.clear()
     lag_sums.forget()
     launch.forget()
+    spare.forget()
     if passes := sys.modules.get("kernelwise.algorithms.canny.launch"):
         passes.forget()
     slopes = "slopes_launch", "slopes_winograd_launch", "slopes_fold", "slopes_collect"

@@ -159,8 +159,11 @@ def fenced(
     image.array[...] = x
     image.room.seal()
     plan = layer.plan(target, algorithm, image.array.strides[-2] if in_place and len(layer.axes) > 1 else 0)
-    given = Padded(room("given"), layer.weight_shape, dtype, 1, 0, at_end)
-    given.array[...] = weight
+    turned = layer.groups == 1 and bool(rng.random() < 0.5)  # as input gradients have them
+    back = (slice(None),) * 2 + (slice(None, None, -1),) * len(layer.axes)
+    given = Padded(room("given"), (weight.swapaxes(0, 1) if turned else weight).shape, dtype, 1, 0, at_end)
+    weights = given.array.swapaxes(0, 1)[back] if turned else given.array
+    weights[...] = weight
     given.room.seal()
     shape = layer.result_shape
     if layer.channels_last:
@@ -168,7 +171,7 @@ def fenced(
     out = Padded(room("result"), shape, dtype, len(shape) - 2, 0, at_end)
     y = np.moveaxis(out.array, -1, 1) if layer.channels_last else out.array
     wanted = definition(layer, x, weight, bias)
-    packed, shift = choice.pack(plan, given.array, 1), pack_bias(plan, bias)
+    packed, shift = choice.pack(plan, weights, 1), pack_bias(plan, bias)
     ready = choice.prepare(
         plan, layer.images, strides5(image.array), strides5(y), layer.limits, int(rng.integers(1, 5)), layer.residual
     )

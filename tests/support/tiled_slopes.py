@@ -72,13 +72,12 @@ def draw(rng: np.random.Generator) -> Case:
     """A small layer of any kind; never without a result."""
     while True:
         border = str(rng.choice(BORDERS)) if rng.random() < 0.5 else "constant"
-        rows, columns = (int(rng.integers(1, top)) for top in (30, 70))
-        (before, after) = (tuple(int(p) for p in rng.integers(0, 4, 2)) for _ in range(2))
+        rows, columns = (int(rng.integers(1, most)) for most in (30, 70))
+        top, left, bottom, right = (int(p) for p in rng.integers(0, 4, 4))
         groups, (channels, outputs) = int(rng.choice([1, 1, 2, 3])), rng.integers(1, 45, 2)
-        case = Case(
-            int(rng.integers(1, 6)), groups, int(channels), int(outputs), rows, columns, before, after, border,
-            bool(rng.random() < 0.5),
-        )  # fmt: skip
+        images, shared = int(rng.integers(1, 6)), bool(rng.random() < 0.5)
+        sizes = images, groups, int(channels), int(outputs), rows, columns
+        case = Case(*sizes, (top, left), (bottom, right), border, shared)
         if min(axis.out for axis in case.axes) > 0:
             return case
 
@@ -132,6 +131,12 @@ class Memory:
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
         return self.place("parts", int(np.prod(shape)) * np.dtype(dtype).itemsize).view(dtype).reshape(shape)
 
+    def take(self, size: int) -> np.ndarray:
+        return self.place("panels", size)
+
+    def leave(self, taken: np.ndarray) -> None:
+        assert room("panels").untouched(taken), "bytes beside the panels were written to"
+
     def place(self, role: str, size: int) -> np.ndarray:
         found = room(role).place(size, self.at_end)
         found[...] = 0xFF  # a NaN
@@ -149,7 +154,7 @@ def try_out(number: int, at_end: bool) -> None:
     memory, made = Memory(at_end), case.plan()
     launch: Any = slopes_winograd_launch
     launch.pool = slopes_fold.pool = Pool(at_end)  # type: ignore[assignment]
-    launch._take = lambda size: memory.place("panels", size)
+    launch.spare = memory
     numpy, launch.np = launch.np, memory
     try:
         launch.weight_slopes(made, slopes.array, images.array, case.border, out.array, 1)

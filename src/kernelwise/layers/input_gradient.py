@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,13 +50,15 @@ def input_gradient(
     """
     flipped = transposed(weight, groups)
     whole = [(0, axis.n) for axis in axes]
-    hand_back(dy, flipped, axes, whole, out, groups=groups, precision=precision, threads=threads)
+    # gradients are asked for in batches: the work on weights, which is the same for all images, counts for none of them
+    how: dict[str, Any] = {"groups": groups, "precision": precision, "once": True, "threads": threads}
+    hand_back(dy, flipped, axes, whole, out, **how)
     if border == "constant":
         return out
     for strip in _strips(axes):
         shape = (*out.shape[:2], *(stop - first for first, stop in strip))
         part = np.empty(shape, out.dtype)
-        hand_back(dy, flipped, axes, strip, part, groups=groups, precision=precision, threads=threads)
+        hand_back(dy, flipped, axes, strip, part, **how)
         _add_folded(part, strip, axes, border, out)
     return out
 
@@ -79,9 +81,11 @@ def hand_back(
     groups: int = 1,
     limits: tuple[float, float] = UNLIMITED,
     precision: str = "exact",
+    once: bool = False,
     threads: int | None = None,
 ) -> None:
-    """The gradient at the places ``ranges`` of each axis, which may lie outside the images, into ``out``."""
+    """The gradient at the places ``ranges`` of each axis, which may lie outside the images, into ``out``. ``once``: see
+    `prepared.PreparedLayer`."""
     for phases in product(*(_phases(axis, *places) for axis, places in zip(axes, ranges, strict=True))):
         part = out[(slice(None), slice(None), *(phase.places for phase in phases))]
         if part.size == 0:
@@ -92,7 +96,8 @@ def hand_back(
             continue
         taps = flipped[(slice(None), slice(None), *(phase.taps for phase in phases))]
         back = tuple(phase.axis for phase in phases)
-        correlate(dy, taps, back, bias, groups=groups, limits=limits, precision=precision, out=part, threads=threads)
+        how: dict[str, Any] = {"groups": groups, "limits": limits, "precision": precision, "once": once}
+        correlate(dy, taps, back, bias, out=part, threads=threads, **how)
 
 
 def _phases(axis: Axis, first: int, stop: int) -> Iterator[Phase]:

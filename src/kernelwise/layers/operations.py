@@ -20,6 +20,7 @@ def correlate(
     border: str = "constant",
     limits: tuple[float, float] = UNLIMITED,
     precision: str = "exact",
+    once: bool = False,
     lanes: str | None = None,
     out: np.ndarray | None = None,
     threads: int | None = None,
@@ -36,9 +37,10 @@ def correlate(
     if not (x.flags.aligned and x.dtype.isnative):
         x = np.require(x, x.dtype.newbyteorder("="), "A")
     layer = PreparedLayer(
-        weight, bias, groups=groups, border=border, limits=limits, precision=precision, once=False, lanes=lanes
+        weight, bias, groups=groups, border=border, limits=limits, precision=precision, once=once, lanes=lanes
     )
     layer.run(x, out, axes, threads)
+    layer.leave()
     return out
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..algorithms import spare
 from ..algorithms.layer import choice
 from ..algorithms.layer.choice import Plan, Strides
 from ..algorithms.layer.launch import LayerProblem, problem3
@@ -108,6 +109,13 @@ class PreparedLayer:
             kept = list(self._starts.items())[1 - MOST_STARTS :]
             self._starts = dict([*kept, (key, found)])
         return found
+
+    def leave(self) -> None:
+        """Leave the memory of packed weights to others: nobody uses the layer, or a Start of it, any more."""
+        for start in self._starts.values():
+            if choice.packs_apart(start.plan):
+                spare.leave(start.keep[0])
+        self._starts = {}
 
     def problem(self, axes: tuple[Axis, ...]) -> LayerProblem:
         """The layer, normalised."""

@@ -108,6 +108,11 @@ def packing(plan: Plan) -> Hashable:
     return type(plan), plan.target, plan.block
 
 
+def packs_apart(plan: Plan) -> bool:
+    """Whether packed weights are memory of their own, from `spare`; others may be the weights themselves."""
+    return not isinstance(plan, AcrossPlan)
+
+
 def pack(plan: Plan, weight: np.ndarray, threads: int) -> np.ndarray:
     """(groups * outputs, channels, ...), of any strides, as the plan's routine reads it."""
     if isinstance(plan, AcrossPlan):

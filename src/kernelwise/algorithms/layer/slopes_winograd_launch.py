@@ -12,6 +12,7 @@ from ...jit import pool
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
+from .. import spare
 from ..launch import Sheet
 from ..numbers import Number
 from ..routine import current_target
@@ -20,7 +21,6 @@ from .launch import ALIGN, ONE, odd, up
 from .slopes_tiles import ALONG, GATHERED, JOINED, STEP, TURNED, Side, sides
 from .slopes_winograd import FIELDS, SQUARE, SlopeTilesSpec, emit
 from .spec import most_pixels
-from .weights import room
 from .winograd import POSITIONS, TAPS
 
 Axes = tuple[Axis, Axis, Axis]
@@ -148,7 +148,7 @@ def weight_slopes(
     if not made.spec.shared:
         pool.run(routine.address("slopes"), args.ctypes.data, ready.scratch, ready.units, workers)
     else:
-        memory = _take(sum(ready.panels))
+        memory = spare.take(sum(ready.panels))
         args[field["x_panel"]], args[field["dy_panel"]] = memory.ctypes.data, memory.ctypes.data + ready.panels[0]
         for first in range(0, made.strips, made.together):
             strips = min(made.together, made.strips - first)
@@ -156,22 +156,9 @@ def weight_slopes(
             units = strips * ready.units_before
             pool.run(routine.address("tiles"), args.ctypes.data, ready.scratch, units, workers)
             pool.run(routine.address("slopes"), args.ctypes.data, ready.scratch, ready.units, workers)
-        _spare.append(memory)
-        del _spare[:-1]
+        spare.leave(memory)
     if made.parts > 1:
         slopes_fold.add_up(places, out, workers)
-
-
-_spare: list[np.ndarray] = []  # memory for shared tiles, kept from call to call: fresh pages take as long as the sums
-
-
-def _take(size: int) -> np.ndarray:
-    """So many bytes that nobody else uses."""
-    try:
-        memory = _spare.pop()
-    except IndexError:
-        return room(size, np.dtype(np.uint8))
-    return memory if memory.nbytes >= size else room(size, np.dtype(np.uint8))
 
 
 @lru_cache(maxsize=256)
@@ -320,4 +307,3 @@ def forget() -> None:
     """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
     for made in (plan, _launch, code):
         made.cache_clear()
-    _spare.clear()

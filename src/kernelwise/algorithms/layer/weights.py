@@ -19,6 +19,7 @@ from ...jit.ir import Function, Module
 from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID, Type
 from ...jit.values import Record, Value
+from .. import spare
 from ..launch import Sheet
 from ..numbers import Number
 from .turn import emit_gather, emit_turn
@@ -27,9 +28,14 @@ from .winograd import INPUTS, POSITIONS, TAPS, of_weights, scales, times
 FIELDS = (
     *("given", "packed", "channels", "taps", "tap_planes"),
     # a unit: ((group * blocks + block) * vectors + vector) * pieces + piece, a piece being a vector's channels
-    *("blocks", "pieces", "given_group", "given_channel", "output_offsets", "tap_offsets", "dense"),
+    *("blocks", "pieces", "given_group", "given_channel", "output_offsets", "tap_offsets", "reading"),
     *("packed_block", "packed_position"),
+    # where taps follow each other output by output: the first one, whether they run backwards, and how many channels at
+    # either end of a piece are read one by one
+    *("low", "backwards", "ends"),
 )
+# how weights are read: one by one; all channels of an output in one go; all outputs of a channel in one go
+SINGLY, ALONG, ACROSS = range(3)
 SQUARE = TAPS * TAPS
 ALIGN = 64
 AHEAD = 1024  # bytes of a row that are asked for before their turn
@@ -69,7 +75,7 @@ def emit(target: Target, spec: WeightsSpec) -> Module:
     pitch = spec.vectors * vector.bytes
     if spec.winograd:
         turned = scratch + lanes * vector.bytes
-        _read(fn, a, given, offsets, first, count, turned, fn.index(vector.bytes))
+        _read(fn, a, vector, given, offsets, first, count, turned, fn.index(vector.bytes))
         with fn.loop(0, a.integer("tap_planes")) as p, fn.loop(0, count) as c:
             place = packed + ((p * pieces + piece) * lanes + c) * pitch
             source = turned + (c * taps + p * SQUARE) * vector.bytes
@@ -78,21 +84,62 @@ def emit(target: Target, spec: WeightsSpec) -> Module:
             place = packed + ((p * pieces + piece) * lanes + c) * pitch + position * a.integer("packed_position")
             fn.store(fn.constant(vector, 0.0), place)
     else:
-        _read(fn, a, given, offsets, first, count, packed + first * taps * pitch, fn.index(pitch))
+        _read(fn, a, vector, given, offsets, first, count, packed + first * taps * pitch, fn.index(pitch))
     return module
 
 
-def _read(fn: Function, a: Record, given: Value, offsets: Value, *rest: Value) -> None:
+def _read(fn: Function, a: Record, vector: Type, given: Value, offsets: Value, *rest: Value) -> None:
     """Taps of some channels, one after the other, of a vector of outputs each."""
     first, count, line, pitch = rest
-    taps, dense = a.integer("taps"), a.integer("dense")
-    with fn.when(dense > 0):
+    taps, reading = a.integer("taps"), a.integer("reading")
+    with fn.when(reading.equals(ALONG)):
         limit = a.integer("channels") * taps
         fn.call("turn", VOID, [given, offsets, first * taps, count * taps, limit, line, pitch, fn.index(AHEAD)])
-    with fn.when(dense.equals(0)), fn.loop(0, count) as c, fn.loop(0, taps) as tap:
-        source = given + (first + c) * a.integer("given_channel") + fn.load(I64, a.address("tap_offsets") + tap * 8)
-        place = line + (c * taps + tap) * pitch
-        fn.call("gather", VOID, [source, offsets, fn.index(1), fn.index(0), place, pitch])
+    with fn.when(reading.differs(ALONG)):
+        across = reading.equals(ACROSS)
+        begin = fn.select(across, a.integer("ends").minimum(count), count)
+        end = fn.select(across, (count - a.integer("ends")).maximum(begin), count)
+        channel = a.integer("given_channel")
+        _read_across(fn, a, vector.lanes, given + first * channel, offsets, begin, end, line, pitch)
+        for start, stop in ((fn.index(0), begin), (end, count)):
+            with fn.loop(start, stop) as c:
+                _read_singly(fn, a, vector, given + (first + c) * channel, offsets, line + c * taps * pitch, pitch)
+
+
+def _read_across(
+    fn: Function,
+    a: Record,
+    lanes: int,
+    given: Value,
+    offsets: Value,
+    begin: Value,
+    end: Value,
+    line: Value,
+    pitch: Value,
+) -> None:
+    """Channels ``begin`` .. ``end - 1``: the taps of a vector of outputs follow each other. A turned square has more
+    numbers than taps; what it writes too much belongs to the channel that is next, or nearer to the ends."""
+    taps, back, channel = a.integer("taps"), a.integer("backwards"), a.integer("given_channel")
+    step = fn.select(back > 0, fn.index(0) - pitch, pitch)
+    with fn.loop(begin, end) as turn:
+        c = fn.select(back > 0, end - 1 - (turn - begin), turn)
+        place = line + (c * taps + back * (taps - 1)) * pitch
+        source = given + c * channel + a.integer("low")
+        fn.call("turn", VOID, [source, offsets, fn.index(0), taps, taps.maximum(lanes), place, step, channel])
+
+
+def _read_singly(
+    fn: Function, a: Record, vector: Type, given: Value, offsets: Value, place: Value, pitch: Value
+) -> None:
+    """One channel, number by number; or its outputs as they lie side by side."""
+    taps, size = a.integer("taps"), vector.element_bytes
+    begin, end = fn.load(I64, offsets), fn.load(I64, offsets + (vector.lanes - 1) * 8)
+    beside = taps.equals(1) & (end - begin).equals((vector.lanes - 1) * size)
+    with fn.when(beside):
+        fn.store(fn.load(vector, given + begin), place)
+    with fn.when(beside.equals(0)), fn.loop(0, taps) as tap:
+        source = given + fn.load(I64, a.address("tap_offsets") + tap * 8)
+        fn.call("gather", VOID, [source, offsets, fn.index(1), fn.index(0), place + tap * pitch, pitch])
 
 
 def _emit_transform(module: Module, vector: Type) -> None:
@@ -175,16 +222,22 @@ def _cut(
     along = channels == 1 or strides[1] == taps * size
     dense = along and bool((places.ravel() == np.arange(taps) * size).all())
     least = ((channels - 1) % lanes + 1) * taps
-    sheet.write(dense=int(dense and least >= lanes), packed_block=sizes[0], packed_position=sizes[1])
+    reading = ALONG if dense and least >= lanes else SINGLY
+    if reading == SINGLY and groups == 1 and strides[0] == taps * size and strides[1] >= outputs * strides[0]:
+        low, order = int(places.min()), np.sort(places.ravel())
+        steps = order - low == np.arange(taps) * size
+        if steps.all() and any((places.ravel() == o).all() for o in (order, order[::-1])):
+            reading = ACROSS
+            sheet.write(low=low, backwards=int(places.flat[0] > low))
+            sheet.write(ends=max(0, -(-(lanes - taps) // taps)) if taps > 1 else lanes)
+    sheet.write(reading=reading, packed_block=sizes[0], packed_position=sizes[1])
     scratch = (2 * lanes + lanes * taps) * target.vector_bytes if spec.winograd else 0
     return Cut(sheet.args(), scratch, groups * blocks * spec.vectors * pieces, tuple(sheet.keep))
 
 
 def room(size: int, dtype: np.dtype) -> np.ndarray:
-    """So many bytes, beginning at a cache line; nothing is written to them."""
-    memory = np.empty(size + ALIGN, np.uint8)
-    skip = -memory.ctypes.data % ALIGN
-    return memory[skip : skip + size].view(dtype)
+    """So many bytes, beginning at a cache line; nothing is written to them. They may be left to `spare`."""
+    return spare.take(size)[:size].view(dtype)
 
 
 @lru_cache(maxsize=64)
