@@ -1,8 +1,8 @@
 """The routines with pixels in the lanes and of weight gradients, between forbidden pages.
 
-`python -m support.fenced_layers WHICH TURNS` runs so many layers, "pixels" or "slopes", in a process of its own and
-prints each before it runs it, so that the last line names the one at which the process died. WHICH may be "fault": a
-layer whose images are said to be one row longer than they are.
+`python -m support.fenced_layers WHICH TURNS` runs so many layers, "pixels", "depthwise" or "slopes", in a process of
+its own and prints each before it runs it, so that the last line names the one at which the process died. WHICH may be
+"fault": a layer whose images are said to be one row longer than they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import faulthandler
 import os
 import sys
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -67,6 +68,22 @@ class Memory:
         return self.place.view(np.float64).reshape(shape)
 
 
+def draw(rng: np.random.Generator, which: str) -> layer_cases.Layer:
+    """Any layer; or one with one channel and one output in each group."""
+    while True:
+        layer = layer_cases.draw(rng)
+        if which != "depthwise":
+            return layer
+        if layer.groups > 1:
+            border = "constant" if rng.random() < 0.7 else layer.border
+            return replace(layer, channels=layer.groups, outputs=layer.groups, border=border)
+
+
+def lying(values: np.ndarray, last: bool) -> np.ndarray:
+    """The same numbers, channels behind the pixels if they are to be ``last``."""
+    return np.ascontiguousarray(np.moveaxis(values, 1, -1)) if last else values
+
+
 def fenced(role: str, values: np.ndarray, more: int, at_end: bool, seal: bool = True) -> Padded:
     padded = Padded(room(role), values.shape, values.dtype, max(2, values.ndim - 2), more, at_end)
     padded.array[...] = values
@@ -79,7 +96,7 @@ def try_out(number: int, which: str, at_end: bool) -> int:
     """Units that were run."""
     rng = np.random.default_rng((77, number))
     os.environ["KERNELWISE_TARGET"] = str(rng.choice(available()))
-    layer = layer_cases.draw(rng)
+    layer = draw(rng, which)
     dtype = str(rng.choice(["f4", "f8"]))
     print(f"{number} {os.environ['KERNELWISE_TARGET']} {dtype} {layer}", flush=True)
     x = layer_cases.whole(rng, (layer.images, layer.channels, *layer.sizes), dtype)
@@ -87,7 +104,8 @@ def try_out(number: int, which: str, at_end: bool) -> int:
     sizes = list(layer.sizes)
     sizes[0] += which == "fault"
     axes = window(layer.taps, layer.padding, layer.stride, layer.dilation, layer.border).axes(tuple(sizes))
-    image, more = fenced("image", x, int(rng.integers(0, 3)), at_end), int(rng.integers(0, 3))
+    last = which == "depthwise" and rng.random() < 0.5
+    image, more = fenced("image", lying(x, last), int(rng.integers(0, 3)), at_end), int(rng.integers(0, 3))
     stand_in = Pool(at_end)
     if which == "slopes":
         dy = layer_cases.whole(rng, (layer.images, layer.outputs, *layer.out), dtype)
@@ -103,13 +121,13 @@ def try_out(number: int, which: str, at_end: bool) -> int:
         assert out.untouched(), "bytes beside the result were written to"
         assert np.array_equal(out.array, layer_cases.gradients(layer, x, w, dy)[1])
         return stand_in.units
-    out = fenced("result", np.zeros((layer.images, layer.outputs, *(a.out for a in axes)), dtype), more, at_end, False)
+    zeros = np.zeros((layer.images, layer.outputs, *(a.out for a in axes)), dtype)
+    out = fenced("result", lying(zeros, last), more, at_end, False)
+    given, y = (np.moveaxis(padded.array, -1, 1) if last else padded.array for padded in (image, out))
     prepared.pool = stand_in  # type: ignore[assignment]
-    operations.correlate(
-        image.array, w, axes, groups=layer.groups, border=layer.border, lanes="pixels", out=out.array, threads=1
-    )
+    operations.correlate(given, w, axes, groups=layer.groups, border=layer.border, lanes="pixels", out=y, threads=1)
     assert out.untouched(), "bytes beside the result were written to"
-    assert which == "fault" or np.array_equal(out.array, layer_cases.forward(layer, x, w))
+    assert which == "fault" or np.array_equal(y, layer_cases.forward(layer, x, w))
     return stand_in.units
 
 

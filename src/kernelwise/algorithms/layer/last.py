@@ -194,7 +194,7 @@ def _held(
             value = pixel(slot, c)
             for (v, j), (r, i) in product(under[c], meeting):
                 k = r * spec.vectors + v
-                total[k] = fn.fma(value, taps[j][i], total[k])
+                total[k] = fn.pin(fn.fma(value, taps[j][i], total[k]))
     return total
 
 
