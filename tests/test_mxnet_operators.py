@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from kernelwise.mxnet import autograd, nd
-
 from recordings.operators import run
 
 HERE = Path(__file__).parent

@@ -1,0 +1,314 @@
+"""kernelwise.mxnet beyond MXNet: writing while recording, errors that help, files, what is not covered."""
+
+import copy
+import os
+import pickle
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import new_class
+
+import numpy as np
+import pytest
+
+import kernelwise.mxnet as mx
+import kernelwise.torch as kt
+from kernelwise.mxnet import autograd, nd
+from kernelwise.mxnet.base import MXNetError
+from kernelwise.torch import engine
+
+
+def gradient(function: Callable, values: list[float]) -> list[float]:
+    """The derivative of the sum of a recorded function."""
+    x = nd.array(values)
+    x.attach_grad()
+    with autograd.record():
+        y = function(x)
+    y.backward()
+    return x.grad.asnumpy().tolist()
+
+
+def corr2d(X: nd.NDArray, K: nd.NDArray) -> nd.NDArray:
+    """Cross-correlation, element by element, written into an array of zeros."""
+    h, w = K.shape
+    Y = nd.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1))
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+
+# ---------------------------------------------------------------- writing while recording
+
+
+def test_a_kernel_is_learned_through_a_loop_that_writes_element_by_element() -> None:
+    X = nd.ones((6, 8))
+    X[:, 2:6] = 0
+    wanted = corr2d(X, nd.array([[1, -1]]))
+    kernel = nd.array([[0.0068339, 0.01299825]])
+    kernel.attach_grad()
+    losses = []
+    for _ in range(10):
+        with autograd.record():
+            loss = (corr2d(X, kernel) - wanted) ** 2
+        loss.backward()
+        kernel[:] -= 3e-2 * kernel.grad
+        losses.append(f"{loss.sum().asscalar():.3f}")
+    assert losses[1::2] == ["4.949", "0.831", "0.140", "0.024", "0.004"]
+    assert np.allclose(kernel.asnumpy(), [[0.9895, -0.9873705]], atol=1e-6)
+
+
+def into_a_row(x: nd.NDArray) -> nd.NDArray:
+    y = nd.zeros((2, 3))
+    row = y[0]
+    row[:] = x * x
+    return y * 2
+
+
+def into_a_view_of_a_view(x: nd.NDArray) -> nd.NDArray:
+    y = nd.zeros((2, 3))
+    y.reshape((3, 2))[0][1] = x[1] * 3
+    return y * y
+
+
+def over_an_exponential(x: nd.NDArray) -> nd.NDArray:
+    y = nd.exp(x)
+    y += 1
+    return y * x
+
+
+def over_an_element(x: nd.NDArray) -> nd.NDArray:
+    y = x * 2
+    y[1] = 5
+    return y * x
+
+
+def by_indices(x: nd.NDArray) -> nd.NDArray:
+    y = nd.zeros((4,))
+    y[[0, 2]] = x[0:2]
+    return y * y
+
+
+def with_out(x: nd.NDArray) -> nd.NDArray:
+    y = nd.zeros((3,))
+    nd.square(x, out=y)
+    return y * y
+
+
+E = np.exp([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (into_a_row, [4, 8, 12]),
+        (into_a_view_of_a_view, [0, 36, 0]),
+        (over_an_exponential, (E * [1, 2, 3] + E + 1).tolist()),
+        (over_an_element, [4, 5, 12]),
+        (by_indices, [2, 4, 0]),
+        (with_out, [4, 32, 108]),
+    ],
+)
+def test_what_is_written_while_recording_is_differentiated(function: Callable, wanted: list[float]) -> None:
+    assert gradient(function, [1, 2, 3]) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_an_array_with_a_gradient_attached_is_not_written_to_while_recording() -> None:
+    x = nd.ones((3,))
+    x.attach_grad()
+    for write in (lambda: x.__setitem__(0, 5), lambda: x.__iadd__(1), lambda: x[0:2].__setitem__(slice(None), 0)):
+        with autograd.record(), pytest.raises(MXNetError, match=r"Write to a copy of it, y = x \* 1"):
+            write()
+    assert x.asnumpy().tolist() == [1, 1, 1]
+    x[:] = 2  # outside of record() it is
+    assert x.asnumpy().tolist() == [2, 2, 2]
+
+
+def test_writing_over_numbers_that_a_gradient_needs_says_what_to_do() -> None:
+    x = nd.ones((3,))
+    x.attach_grad()
+    with autograd.record():
+        y = nd.exp(x)
+        row = y[0:2]  # a view: writing to y must reach it, in the same memory
+        row[0] = x[1]
+    with pytest.raises(MXNetError, match="nd.stack or nd.concat"):
+        y.backward()
+
+
+# ---------------------------------------------------------------- errors that help
+
+
+def test_whole_numbers_divided_by_zero_are_an_error_of_both_families() -> None:
+    whole = nd.array([1, 2], dtype="int32")
+    for divide in (lambda: whole / 0, lambda: whole / nd.array([1, 0], dtype="int32"), lambda: 5 / (whole - 1)):
+        with pytest.raises(MXNetError, match="int32 was divided by zero") as caught:
+            divide()
+        assert isinstance(caught.value, ZeroDivisionError)
+    assert (nd.array([1.0]) / 0).asscalar() == np.inf
+
+
+def test_a_head_gradient_of_another_shape_or_dtype_is_refused() -> None:
+    x = nd.arange(3)
+    x.attach_grad()
+    for head in (nd.array([1, 10]), nd.ones((3, 1)), nd.ones((3,), dtype="float64")):
+        with autograd.record():
+            y = x * 2
+        with pytest.raises(MXNetError, match=r"shape and dtype of its head, \(3,\) of float32 \(got"):
+            y.backward(head)
+
+
+def test_a_kernel_larger_than_the_image_names_both() -> None:
+    images, kernel = nd.ones((1, 1, 3, 7)), nd.ones((1, 1, 5, 2))
+    with pytest.raises(MXNetError, match="a kernel of 5x2 does not fit into images of 3x7 padded by 0x1"):
+        nd.Convolution(images, kernel, kernel=(5, 2), pad=(0, 1), num_filter=1, no_bias=True)
+    with pytest.raises(MXNetError, match="a kernel of 3x2 dilated by 2x1 does not fit into images of 3x7"):
+        nd.Convolution(images, nd.ones((1, 1, 3, 2)), kernel=(3, 2), dilate=(2, 1), num_filter=1, no_bias=True)
+
+
+def test_nothing_can_be_made_on_a_gpu() -> None:
+    assert mx.gpu(1) == mx.Context("gpu", 1) != mx.cpu(1)
+    with pytest.raises(MXNetError, match=r"gpu\(1\) cannot hold arrays"):
+        nd.zeros((2,), ctx=mx.gpu(1))
+    assert nd.zeros((2,)).as_in_context(mx.cpu(3)).context == mx.cpu(3)
+
+
+# ---------------------------------------------------------------- the state of a thread
+
+
+def test_recording_is_the_business_of_one_thread() -> None:
+    seen = []
+    with autograd.record():
+        thread = threading.Thread(target=lambda: seen.append((autograd.is_recording(), autograd.is_training())))
+        thread.start()
+        thread.join()
+    assert seen == [(False, False)] and not autograd.is_recording()
+
+
+def test_gradients_of_gradients() -> None:
+    x = nd.array([1, 2, 3])
+    x.attach_grad()
+    with autograd.record():
+        slope = autograd.grad((x**3).sum(), x, create_graph=True)
+    slope.backward()
+    assert x.grad.asnumpy().tolist() == [6, 12, 18]
+
+
+def test_an_operation_with_a_gradient_of_its_own() -> None:
+    class Clipped(autograd.Function):
+        def forward(self, x: nd.NDArray) -> nd.NDArray:
+            self.save_for_backward(x)
+            return nd.minimum(x, 2)
+
+        def backward(self, dy: nd.NDArray) -> nd.NDArray:
+            (x,) = self.saved_tensors
+            return dy * (x < 2) * 10
+
+    assert gradient(lambda x: Clipped()(x * 3), [0.5, 1]) == [30, 0]
+
+
+def test_the_precision_of_this_door_is_its_own() -> None:
+    before = engine.PRECISION
+    mx.set_precision("exact")
+    assert engine.PRECISION == before
+    images, weight = nd.ones((1, 16, 12, 12)), nd.ones((16, 16, 3, 3))
+    images[0, 0, 5, 5] = np.inf  # Winograd's algorithm would spoil a tile, which "fast" allows
+    kt.set_precision("fast")
+    try:
+        y = nd.Convolution(images, weight, kernel=(3, 3), num_filter=16, no_bias=True).asnumpy()
+    finally:
+        kt.set_precision(before)
+    assert np.isinf(y[0, 0, 3:6, 3:6]).all() and np.isfinite(y).sum() == y.size - 16 * 9
+
+
+# ---------------------------------------------------------------- files
+
+
+ARRAYS = {
+    "weight": nd.arange(6).reshape((2, 3)),
+    "counts": nd.array([1, 2], dtype="int64"),
+    "half": nd.array([1.5], dtype="float16"),
+    "mask": nd.array([1, 0], dtype="bool"),
+}
+
+
+def test_arrays_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
+    file = tmp_path / "net.params"
+    nd.save(str(file), ARRAYS)
+    found = nd.load(str(file))
+    assert list(found) == list(ARRAYS)
+    for name, wanted in ARRAYS.items():
+        assert found[name].dtype is wanted.dtype and found[name].shape == wanted.shape
+        assert np.array_equal(found[name].asnumpy(), wanted.asnumpy())
+    nd.save(file, [nd.ones((2,))])
+    assert isinstance(nd.load(file), list) and os.listdir(tmp_path) == ["net.params"]
+
+
+def test_a_file_is_what_mxnet_writes(tmp_path: Path) -> None:
+    nd.save(tmp_path / "x", {"b": nd.array([1, 2], dtype="int32")})
+    head = struct.pack("<QQQ", 0x112, 0, 1) + struct.pack("<IiiqiiI", 0xF993FAC9, 0, 1, 2, 1, 0, 4)
+    assert (tmp_path / "x").read_bytes() == head + struct.pack("<ii", 1, 2) + struct.pack("<QQ", 1, 1) + b"b"
+
+
+def test_a_damaged_file_is_refused_and_takes_no_memory(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    nd.save(file, ARRAYS)
+    whole = file.read_bytes()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        with pytest.raises(MXNetError):
+            nd.load(file)
+    huge = struct.pack("<QQQ", 0x112, 0, 1) + struct.pack("<IiiqqqiiI", 0xF993FAC9, 0, 3, 1 << 40, 1 << 40, 4, 1, 0, 0)
+    for content in (huge, struct.pack("<QQQ", 0x112, 0, 1 << 60), pickle.dumps([1])):
+        file.write_bytes(content)
+        with pytest.raises(MXNetError):
+            nd.load(file)
+    with pytest.raises(MXNetError, match="there is no file"):
+        nd.load(tmp_path / "none")
+
+
+def test_a_file_that_cannot_be_replaced_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "x"
+    nd.save(file, [nd.ones((2,))])
+
+    def fail(*paths: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        nd.save(file, [nd.zeros((2,))])
+    assert nd.load(file)[0].asnumpy().tolist() == [1, 1] and os.listdir(tmp_path) == ["x"]
+
+
+def test_arrays_are_copied_and_pickled() -> None:
+    x = nd.array([1, 2], ctx=mx.cpu(1))
+    for made in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        made[0] = 9
+        assert made.context == mx.cpu(1) and made.asnumpy().tolist() == [9, 2]
+    assert x.asnumpy().tolist() == [1, 2]
+
+
+# ---------------------------------------------------------------- what is not covered
+
+
+@pytest.mark.parametrize(
+    ("use", "instead"),
+    [
+        (lambda: nd.CTCLoss(nd.ones((1,))), "torch.nn.functional.ctc_loss"),
+        (lambda: nd.contrib.box_nms(nd.ones((1,))), "torchvision.ops"),
+        (lambda: mx.sym.Variable("x"), "autograd.record"),
+        (lambda: nd.ones((2,)).tostype("csr"), "to_sparse"),
+        (lambda: nd.random.gamma(1, 1), "torch.distributions.Gamma"),
+        (lambda: nd.array([1], dtype="int32").attach_grad(), "float32"),
+    ],
+)
+def test_what_is_not_covered_says_what_to_use_instead(use: Callable, instead: str) -> None:
+    with pytest.raises(NotImplementedError, match=instead):
+        use()
+
+
+def test_names_can_be_looked_up_without_harm() -> None:
+    assert hasattr(nd, "CTCLoss") and hasattr(mx, "sym") and not hasattr(nd, "foo") and not hasattr(mx, "foo")
+    assert not isinstance(3, mx.sym.Symbol)
+    with pytest.raises(NotImplementedError, match="torch.library"):
+        new_class("Own", (mx.operator.CustomOp,))
