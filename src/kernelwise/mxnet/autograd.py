@@ -10,6 +10,7 @@ import torch
 from .ndarray import graph
 from .ndarray.core import Core
 from .recording import STATE
+from .uncovered import lookup, table
 
 __all__ = [
     "Function",
@@ -25,6 +26,12 @@ __all__ = [
     "set_training",
     "train_mode",
 ]
+
+_UNCOVERED = table("autograd.", "get_symbol: torch.fx, or a function of the arrays")
+
+
+def __getattr__(name: str) -> object:
+    return lookup(__name__, _UNCOVERED, name)
 
 
 def is_recording() -> bool:

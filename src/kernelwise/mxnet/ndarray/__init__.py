@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..random import multinomial as sample_multinomial
 from ..random import normal, shuffle, uniform
 from ..random import normal as random_normal
@@ -449,6 +451,9 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+
+ndarray = op = sys.modules[__name__]  # mx.nd.ndarray.NDArray, mx.nd.op.relu: rooms of MXNet's that are one here
 
 
 def waitall() -> None:

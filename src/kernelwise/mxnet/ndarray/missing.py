@@ -45,7 +45,7 @@ FUNCTIONS = table(
     random_pdf_poisson random_pdf_uniform: torch.distributions
     sample_gamma sample_poisson sample_negative_binomial sample_generalized_negative_binomial: torch.distributions
     ravel_multi_index unravel_index: torch.unravel_index
-    op utils: the functions of nd itself
+    utils: the functions of nd itself
     np npx numpy numpy_extension: torch's functions on tensors
     """,
 )
