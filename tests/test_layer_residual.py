@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kernelwise.algorithms.layer import choice
+from kernelwise.algorithms.layer import choice, code, launch, winograd_code, winograd_launch
 from kernelwise.algorithms.layer.launch import pack_bias
+from kernelwise.algorithms.layer.winograd_launch import WinogradPlan
 from kernelwise.jit import pool
-from kernelwise.jit.target import available
+from kernelwise.jit.compile import assembly
+from kernelwise.jit.target import available, named
 from support.layered import Layer, axis, check, definition, strides5, whole
 
 ALGORITHMS = ("direct", "winograd")
@@ -73,3 +75,16 @@ def test_without_limits_a_nan_comes_through_and_nothing_else_changes(algorithm: 
     added[1, 7, 2, 3] = math.nan
     y = run(layer, algorithm, "host", given, added)
     assert np.isnan(y[1, 7, 2, 3]) and (y != clean).sum() == 1
+
+
+@pytest.mark.parametrize("target", ["avx512", "avx2", "sse", "neon"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_code_that_adds_can_be_made_for_every_target(algorithm: str, target: str) -> None:
+    layer = LAYERS["many pixels"]
+    plan, strides = layer.plan(target, algorithm), (8,) * 5
+    if isinstance(plan, WinogradPlan):
+        spec = winograd_launch.launch(plan, 1, strides, strides, layer.limits, 1, True).spec
+        module = winograd_code.emit(named(target), spec)
+    else:
+        module = code.emit(named(target), launch.finishing(plan, layer.limits, True).spec)
+    assert "layer:" in assembly(module.text, named(target))

@@ -98,7 +98,8 @@ def choose(
         and winograd_nanoseconds(problem, target, packed) < direct_nanoseconds(problem, target)
     ):
         return winograd.plan(problem, target, channels_last)
-    return direct.plan(problem, target, channels_last, row_bytes, joined)
+    chain = direct.CHAIN if precision == "exact" else direct.LONG_CHAIN
+    return direct.plan(problem, target, channels_last, row_bytes, joined, chain)
 
 
 def packing(plan: Plan) -> Hashable:
@@ -154,7 +155,7 @@ def prepare(
         cut = winograd.launch(plan, images, image_strides, result_strides, limits, threads, residual)
         code = winograd.code(cut.spec, plan.target)
         return Ready(code.address("layer"), cut.args.copy(), cut.scratch, cut.units, (code, cut.keep))
-    plan = direct.adding(plan) if residual else plan
+    plan = direct.finishing(plan, limits, residual)
     made = direct.launch(plan, images, image_strides, result_strides, limits, threads)
     code = direct.code(plan.spec, plan.target)
     return Ready(code.address("layer"), made.args.copy(), made.scratch, made.units, (code, made.keep))

@@ -9,6 +9,7 @@ where the code is written, which knows which pixels of a block at the left or ri
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ...jit.ir import Function, Module
@@ -72,37 +73,33 @@ def emit(target: Target, spec: LayerSpec) -> Module:
 
 
 def _emit_block(w: Writer) -> None:
-    """``block``: results of a block of pixels and channels, which lie ``at`` bytes into the result.
+    """``block``: sums of a block of pixels and outputs over a chunk of channels, from ``begin`` on.
 
-    Sums of many channels are taken in chunks, which are added up apart: long sums lose less that way. All chunks but
-    the last one go through memory. ``valid`` of the block's channels are its own; ``kind`` is the block's among those
-    of the specification; pixels ``ahead`` bytes on are asked for.
+    Chunks are added up apart, in memory: long sums lose less that way. The last one brings the results, which lie
+    ``at`` bytes into the array; ``valid`` of the block's outputs are its own. ``kind`` is the block's among those of
+    the specification; pixels ``ahead`` bytes on are asked for.
     """
-    names = ("at", "valid", "first", "stop", "kind", "ahead")
-    args = [("args", PTR), ("scratch", PTR), ("x", PTR), ("w", PTR), ("bias", PTR), *((name, I64) for name in names)]
+    names = ("begin", "at", "valid", "first", "stop", "kind", "ahead")
+    pointers = ("args", "scratch", "x", "w", "bias")
+    args = [*((name, PTR) for name in pointers), *((name, I64) for name in names)]
     fn = w.module.function("block", args, internal=True)
-    arguments, scratch, x, weights, bias, at, valid, first, stop, kind, ahead = fn.args
+    arguments, scratch, x, weights, bias, begin, at, valid, first, stop, kind, ahead = fn.args
     a = w.record(fn, arguments)
-    sums, chunk, channels = scratch + a.integer("at_sums"), a.integer("chunk"), a.integer("channels")
-    reading = Reading(x, weights, (first, stop), kind, ahead)
-    place = fn.stack(8)
-    fn.store(fn.index(0), place)
-    with fn.forever() as stop_if:
-        begin = fn.load(I64, place)
-        start = [fn.load(w.vector, bias + v * w.vector.bytes) for v in range(w.spec.vectors)]
-        start = [fn.select(begin.equals(0), shift, 0.0) for shift in start] * len(w.spec.pixels)
-        totals = _sums(w, fn, a, reading, (begin, (begin + chunk).minimum(channels)), start)
-        stop_if(begin + chunk >= channels)
-        with fn.when(begin.equals(0)):
-            for k, value in enumerate(totals):
-                fn.store(value, sums + k * w.vector.bytes, align=w.vector.bytes)
-        with fn.when(begin > 0):
-            for k, value in enumerate(_added(w, fn, sums, totals)):
-                fn.store(value, sums + k * w.vector.bytes, align=w.vector.bytes)
-        fn.store(begin + chunk, place)
+    end, sums = begin + a.integer("chunk"), scratch + a.integer("at_sums")
+    start = [fn.load(w.vector, bias + v * w.vector.bytes) for v in range(w.spec.vectors)]
+    start = [fn.select(begin.equals(0), shift, 0.0) for shift in start] * len(w.spec.pixels)
+    reading = Reading(x, weights, (begin, end.minimum(a.integer("channels"))), (first, stop), kind, ahead)
+    totals = _sums(w, fn, a, reading, start)
+    places = [sums + k * w.vector.bytes for k in range(len(totals))]
     with fn.counted(0, begin.minimum(1), carry=totals) as earlier:  # one turn, if there are any
-        earlier.carry_on(_added(w, fn, sums, earlier.carried))
-    results.write(w, fn, a, earlier.results, (at, valid, scratch + a.integer("at_spare")))
+        held = [fn.load(w.vector, place, align=w.vector.bytes) for place in places]
+        earlier.carry_on([before + value for before, value in zip(held, earlier.carried, strict=True)])
+    totals = earlier.results
+    with fn.when(end < a.integer("channels")):
+        for place, value in zip(places, totals, strict=True):
+            fn.store(value, place, align=w.vector.bytes)
+    with fn.when(end >= a.integer("channels")):
+        results.write(w, fn, a, totals, (at, valid, sums, scratch + a.integer("at_spare")))
 
 
 class Reading(NamedTuple):
@@ -110,6 +107,7 @@ class Reading(NamedTuple):
 
     x: Value  # its first pixel, of the first channel, under the first tap
     weights: Value
+    channels: tuple[Value, Value]
     tap_rows: tuple[Value, Value]  # those inside the image
     kind: Value
     ahead: Value
@@ -121,37 +119,31 @@ def _added(w: Writer, fn: Function, sums: Value, totals: list[Value]) -> list[Va
     return [fn.load(w.vector, place, align=w.vector.bytes) + value for place, value in zip(places, totals, strict=True)]
 
 
-def _sums(
-    w: Writer, fn: Function, a: Record, of: Reading, span: tuple[Value, Value], start: list[Value]
-) -> list[Value]:
-    """Sums over some channels and all taps. Each kind of block has a loop of its own; one of them takes its turn."""
+def _sums(w: Writer, fn: Function, a: Record, of: Reading, start: list[Value]) -> list[Value]:
+    """Sums over some channels and all taps. There is a loop for each kind of block, or with one tap for those that ask
+    for what is ahead and for others; one of them takes its turn."""
     if w.spec.point:
-        return _point_sums(w, fn, a, of, span, start)
-    if len(w.spec.kinds) == 1:
-        return _channel_sums(w, fn, a, of, span, start, w.spec.kinds[0])
+        asks = of.ahead.differs(0)
+        turns = [(asks, partial(_point_sums, asking=True)), (asks.equals(0), partial(_point_sums, asking=False))]
+    else:
+        kinds = enumerate(w.spec.kinds)
+        turns = [(of.kind.equals(number), partial(_channel_sums, outside=outside)) for number, outside in kinds]
     totals = start
-    for number, outside in enumerate(w.spec.kinds):
-        turns = fn.select(of.kind.equals(number), fn.index(1), 0)
-        with fn.counted(0, turns, carry=totals) as mine:
-            mine.carry_on(_channel_sums(w, fn, a, of, span, mine.carried, outside))
+    for condition, sums in turns:
+        with fn.counted(0, fn.select(condition, fn.index(1), 0), carry=totals) as mine:
+            mine.carry_on(sums(w, fn, a, of, mine.carried))
         totals = mine.results
     return totals
 
 
 def _channel_sums(
-    w: Writer,
-    fn: Function,
-    a: Record,
-    of: Reading,
-    span: tuple[Value, Value],
-    start: list[Value],
-    outside: Sequence[int],
+    w: Writer, fn: Function, a: Record, of: Reading, start: list[Value], outside: Sequence[int]
 ) -> list[Value]:
     """``outside``: for each tap of a row, the pixels that it finds outside the image, as bits."""
     pitch, offsets = a.integer("panel_channel"), a.address("tap_offsets")
     row_bytes = w.spec.taps * w.tap_bytes
     each = a.integer("tap_rows") * row_bytes
-    with fn.counted(*span, carry=start) as c:
+    with fn.counted(*of.channels, carry=start) as c:
         plane, ws = of.x + c.index * pitch, of.weights + c.index * each
         with fn.counted(*of.tap_rows, carry=c.carried) as r:
             line, row = plane + fn.load(I64, offsets + r.index * 8), ws + r.index * row_bytes
@@ -164,11 +156,9 @@ def _channel_sums(
     return c.results
 
 
-def _point_sums(
-    w: Writer, fn: Function, a: Record, of: Reading, span: tuple[Value, Value], start: list[Value]
-) -> list[Value]:
+def _point_sums(w: Writer, fn: Function, a: Record, of: Reading, start: list[Value], asking: bool) -> list[Value]:
     """One tap: several channels in a turn."""
-    (begin, stop), pitch, together = span, a.integer("panel_channel"), 4
+    (begin, stop), pitch, together = of.channels, a.integer("panel_channel"), 4
     whole = begin + (stop - begin) // together * together
     results = start
     for first, end, step in ((begin, whole, together), (whole, stop, 1)):
@@ -176,7 +166,8 @@ def _point_sums(
             total = list(c.carried)
             for u in range(step):
                 x = of.x + (c.index + u) * pitch
-                _ask(w, fn, x + of.ahead)
+                if asking:
+                    _ask(w, fn, x + of.ahead)
                 _tap(w, fn, x, of.weights + (c.index + u) * w.tap_bytes, total)
             c.carry_on(total)
         results = c.results
@@ -245,14 +236,16 @@ def _emit_unit(w: Writer) -> None:
                 kind = fn.load(I64, a.address("tile_kinds") + t * 8)
                 at = out + x * a.integer("result_column")
                 _announce(w, fn, a, a.address("result") + at)
-                given = [line + x * a.integer("pixel_step"), ws, shift, at, valid, *tap_rows, kind, ahead]
-                fn.call("block", VOID, [args, scratch, *given])
+                if w.spec.residual:
+                    _announce(w, fn, a, a.address("residual") + at, write=False)
+                with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:
+                    given = [line + x * a.integer("pixel_step"), ws, shift, channel, at, valid]
+                    fn.call("block", VOID, [args, scratch, *given, *tap_rows, kind, ahead])
 
 
-def _announce(w: Writer, fn: Function, a: Record, out: Value) -> None:
-    """Ask for the lines of the result that the block will write, so that they are there when it does."""
+def _announce(w: Writer, fn: Function, a: Record, out: Value, write: bool = True) -> None:
+    """Ask for the lines of the result that the block will write, so that they are there when it does. One for each
+    channel: where its first pixels are in a line of their own, the block to its left has."""
     channel, end = a.integer("result_channel"), (len(w.spec.pixels) - 1) * w.size
     for k in range(0 if w.spec.channels_last else w.block):
-        line = out + channel * k
-        fn.prefetch(line, write=True)
-        fn.prefetch(line + end, write=True)
+        fn.prefetch(out + channel * k + end, write=write)

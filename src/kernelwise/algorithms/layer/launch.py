@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .winograd_launch import WinogradPlan
 
 CHAIN = 256  # products that are added up in one go
+LONG_CHAIN = 1024  # the same, where precision may be lost
 PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
 LEAST_UNITS = 8
 UNITS_PER_THREAD = 4
@@ -64,6 +65,7 @@ class LayerPlan(NamedTuple):
     panel: bool  # rows are copied
     panel_row: int  # bytes
     panel_channel: int
+    chain: int  # products that are added up in one go
 
     @property
     def block(self) -> int:
@@ -71,10 +73,11 @@ class LayerPlan(NamedTuple):
         return block_channels(self.spec, self.target)
 
 
-def adding(plan: LayerPlan) -> LayerPlan:
-    """The same plan, where an array with the strides of the result is added before limits are kept. The two share no
-    memory: some results are made twice."""
-    return plan._replace(spec=replace(plan.spec, residual=True))
+def finishing(plan: LayerPlan, limits: tuple[float, float], residual: bool) -> LayerPlan:
+    """The same plan, with all that becomes of its sums. ``residual``: an array with the strides of the result is added
+    before limits are kept. The two share no memory: some results are made twice."""
+    floor, ceiling = limits[0] > -math.inf, limits[1] < math.inf
+    return plan._replace(spec=replace(plan.spec, residual=residual, floor=floor, ceiling=ceiling))
 
 
 def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
@@ -83,9 +86,16 @@ def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
 
 
 @lru_cache(maxsize=1024)
-def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: int, joined: bool = True) -> LayerPlan:
+def plan(
+    problem: LayerProblem,
+    target: Target,
+    channels_last: bool,
+    row_bytes: int,
+    joined: bool = True,
+    chain: int = CHAIN,
+) -> LayerPlan:
     """``row_bytes``: from one row of the image to the next where it can be read as it lies; 0 where it cannot.
-    ``joined``: rows of the result follow each other without a gap."""
+    ``joined``: rows of the result follow each other without a gap. ``chain``: products that are added up in one go."""
     planes, rows, columns = problem.axes
     size = problem.number.bytes
     lanes, most = target.lanes(size), most_pixels(target)
@@ -100,19 +110,21 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool, row_bytes: 
         ]
     else:
         pixels = [x * columns.stride for x in range(tile)]
+    vectors = 2 if problem.outputs > lanes else 1
     spec = LayerSpec(
         problem.number,
         tuple(pixels),
-        2 if problem.outputs > lanes else 1,
+        vectors,
         columns.taps,
         ((0,) * columns.taps,) if copied else kinds,
         columns.dilation,
         planes.taps * rows.taps * columns.taps == 1,
         channels_last,
+        problem.outputs % (vectors * lanes) == 0,
         problem.masked,
     )
     band = rows.out if group > 1 else _band(problem, pitch)
-    return LayerPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch))
+    return LayerPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
 
 
 def _tiles(columns: Axis, tile: int) -> list[int]:
@@ -236,7 +248,7 @@ def launch(
     _columns(plan, sheet)
     _blocks(plan, sheet)
     floor, ceiling = (bits(limit, problem.number) for limit in limits)
-    sheet.write(chunk=max(1, CHAIN // taps), floor=floor, ceiling=ceiling)
+    sheet.write(chunk=max(1, plan.chain // taps), floor=floor, ceiling=ceiling)
     scratch = _scratch(plan, sheet)
     return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
@@ -311,6 +323,7 @@ def _columns(plan: LayerPlan, sheet: Sheet) -> None:
 
 
 def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
+    """Lay out the memory of a worker; returns its size."""
     spec, target = plan.spec, plan.target
     return sheet.lay_out(
         {

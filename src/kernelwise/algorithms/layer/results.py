@@ -15,20 +15,33 @@ if TYPE_CHECKING:
     from .code import Writer
     from .winograd_code import Writer as WinogradWriter
 
+Limits = tuple[Value | None, Value | None]  # the lowest and the highest result, in all lanes
 
-def write(w: Writer, fn: Function, a: Record, sums: Sequence[Value], given: tuple[Value, Value, Value]) -> None:
+
+def write(w: Writer, fn: Function, a: Record, sums: Sequence[Value], given: tuple[Value, Value, Value, Value]) -> None:
     """The results of a block. ``given``: how many bytes into the result it lies, how many of its channels are its own,
-    and a spare place for the others, as long as a vector."""
-    at, valid, spare = given
+    a place for the sums, and a spare one for channels that do not exist, as long as a vector.
+
+    All vectors of channels but the first one wait in memory: turning one takes most registers.
+    """
+    at, valid, room, spare = given
     limits = both_limits(w, fn, a)
     out = Arrays(fn, a.address("result") + at)
     if w.spec.residual:
         out = Arrays(fn, out.result, a.address("residual") + at, limits)
     channel, column = a.integer("result_channel"), a.integer("result_column")
+    first, *others = (sums[v :: w.spec.vectors] for v in range(w.spec.vectors))
+    places = [room + k * w.vector.bytes for k in range(len(first) * len(others))]
+    for place, value in zip(places, (value for values in others for value in values), strict=True):
+        fn.store(value, place, align=w.vector.bytes)
     for v in range(w.spec.vectors):
-        values = list(sums[v :: w.spec.vectors])
+        values = list(first)
+        if v:
+            fn.fence()
+            held = places[(v - 1) * len(first) :][: len(first)]
+            values = [fn.load(w.vector, place, align=w.vector.bytes) for place in held]
         if not w.spec.residual:
-            values = [limited(fn, value, *limits) for value in values]
+            values = [limited(fn, value, limits) for value in values]
         rest = valid - v * w.lanes
         if w.spec.channels_last:
             _store_pixels(w, out.moved(v * w.vector.bytes), values, column, rest)
@@ -47,7 +60,7 @@ class Arrays:
     fn: Function
     result: Value
     residual: Value | None = None
-    limits: tuple[Value, Value] | None = None  # the lowest and the highest result, in all lanes
+    limits: Limits = (None, None)
 
     def moved(self, by: Value | int) -> Arrays:
         """So many bytes further."""
@@ -64,9 +77,7 @@ class Arrays:
         fn = self.fn
         if self.residual is not None:
             value = value + fn.load(value.type, self.residual)
-        if self.limits is not None:
-            value = limited(fn, value, *self.limits)
-        fn.store(value, self.result)
+        fn.store(limited(fn, value, self.limits), self.result)
 
     def put_first(self, value: Value, count: int) -> None:
         """The first ``count`` numbers of a vector, where AVX-512 has no better way in as few pieces as powers of two
@@ -78,9 +89,7 @@ class Arrays:
             mask = fn.first_lanes(value.type.lanes, count)
             if self.residual is not None:
                 value = value + fn.load_masked(value.type, self.residual, mask)
-            if self.limits is not None:
-                value = limited(fn, value, *self.limits)
-            fn.store_masked(value, self.result, mask)
+            fn.store_masked(limited(fn, value, self.limits), self.result, mask)
         else:
             piece = 1 << (count.bit_length() - 1)
             for at in sorted({0, count - piece}):
@@ -95,20 +104,27 @@ class Arrays:
             self.moved(k * step).put(fn.load(kind, slot + k * kind.bytes))
 
 
-def both_limits(w: Writer | WinogradWriter, fn: Function, a: Record) -> tuple[Value, Value]:
-    """The lowest and the highest result, in all lanes."""
-    floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) for name in ("floor", "ceiling"))
+def both_limits(w: Writer | WinogradWriter, fn: Function, a: Record) -> Limits:
+    """The lowest and the highest result, in all lanes, as far as there are any."""
+    wanted = ("floor", w.spec.floor), ("ceiling", w.spec.ceiling)
+    floor, ceiling = (fn.splat(fn.load(w.scalar, a.at(name)), w.lanes) if has else None for name, has in wanted)
     return floor, ceiling
 
 
-def limited(fn: Function, value: Value, floor: Value, ceiling: Value) -> Value:
+def limited(fn: Function, value: Value, limits: Limits) -> Value:
     """A vector kept between two others, of which it may need the first lanes only; a NaN stays one."""
-    if value.type.lanes == 1:
-        floor, ceiling = lane(fn, floor, 0), lane(fn, ceiling, 0)
-    elif value.type.lanes < floor.type.lanes:
-        floor, ceiling = (fn.shuffle(limit, limit, range(value.type.lanes)) for limit in (floor, ceiling))
-    value = fn.select(value < floor, floor, value)
-    return fn.select(value > ceiling, ceiling, value)
+    floor, ceiling = (limit and _first_lanes(fn, limit, value.type.lanes) for limit in limits)
+    if floor:
+        value = fn.select(value < floor, floor, value)
+    if ceiling:
+        value = fn.select(value > ceiling, ceiling, value)
+    return value
+
+
+def _first_lanes(fn: Function, value: Value, lanes: int) -> Value:
+    if lanes == 1:
+        return lane(fn, value, 0)
+    return value if lanes == value.type.lanes else fn.shuffle(value, value, range(lanes))
 
 
 def _store_pixels(w: Writer, out: Arrays, values: list[Value], column: Value, rest: Value) -> None:
@@ -137,5 +153,6 @@ def _store_channels(w: Writer, out: Arrays, values: list[Value], channel: Value,
         part = values[first : first + w.lanes]
         square = part + [part[-1]] * (w.lanes - len(part))
         for k, row in enumerate(transpose(fn, square)):
-            place = out.moved(channel * k + first * w.size).where(rest > k, spare)
+            place = out.moved(channel * k + first * w.size)
+            place = place if w.spec.whole else place.where(rest > k, spare)
             place.put_first(row, len(part))

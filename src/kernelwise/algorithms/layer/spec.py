@@ -20,8 +20,11 @@ class LayerSpec:
     gap: int  # elements between them
     point: bool = False  # there is one tap in all
     channels_last: bool = False  # results have their channels side by side
+    whole: bool = False  # the outputs of a group fill whole blocks
     masked: bool = False  # some weights are zero: what lies under them does not touch the sums
     residual: bool = False  # an array like the result is added to it
+    floor: bool = True  # there is a lowest result, and a highest
+    ceiling: bool = True
     algorithm: str = "layer"
 
 

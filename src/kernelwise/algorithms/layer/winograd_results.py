@@ -63,7 +63,7 @@ def _emit_back(w: Writer) -> None:
             for k, value in enumerate(values):
                 value = value + shift
                 place = target + i * wide * vector.bytes + k * vector.bytes
-                fn.store(value if w.spec.residual else limited(fn, value, *limits), place)
+                fn.store(value if w.spec.residual else limited(fn, value, limits), place)
 
 
 def _emit_store(w: Writer) -> None:
