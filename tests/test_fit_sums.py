@@ -13,7 +13,7 @@ from kernelwise.fitting.moments import Moments
 from kernelwise.fitting.pairs import Pair
 from kernelwise.fitting.polynomials import Grid
 from kernelwise.fitting.varying_sums import Terms, varying_sums
-from kernelwise.fitting.windows import window_matches, window_products, window_sums
+from kernelwise.fitting.windows import How, window_matches, window_products, window_sums
 
 CASES = 320
 CHUNKS = 4
@@ -69,7 +69,7 @@ def test_sums_are_those_over_gathered_windows(chunk: int, dtype: str) -> None:
     for case in range(CASES // CHUNKS // 2):
         pair, taps = random_pair(rng, dtype)
         middle = centres(pair)
-        found = moments(pair, taps, *middle, None)
+        found = moments(pair, taps, *middle)
         # numbers a few hundred deviations from their means were taken out of the sums again
         allowed = 1e-12 if dtype == "f8" else 1e-6
         for name, (wanted, scale) in gathered(pair, taps, *middle).items():
@@ -94,7 +94,7 @@ def test_sums_of_integers_are_exact_in_one_to_three_dimensions(rng: np.random.Ge
 def test_sums_do_not_depend_on_threads(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(1, 1, 1, 300, 310)), rng.normal(size=(1, 1, 1, 286, 296))
     pair, taps = Pair(x, y), (1, 15, 15)
-    runs = [moments(pair, taps, np.zeros(1), np.zeros(1), threads) for threads in (1, 2, 3, 8)]
+    runs = [moments(pair, taps, np.zeros(1), np.zeros(1), How(threads=threads)) for threads in (1, 2, 3, 8)]
     for other in runs[1:]:
         for name in ("gram", "seen", "right", "total", "squares"):
             assert np.array_equal(getattr(runs[0], name), getattr(other, name)), name
@@ -105,7 +105,7 @@ def test_sums_measured_from_other_constants_are_the_same_sums(rng: np.random.Gen
         pair, taps = random_pair(rng)
         c, m = pair.x.shape[1], pair.y.shape[1]
         here, there = (np.full(c, 99.0), np.full(m, -48.0)), (rng.normal(size=c) + 101, rng.normal(size=m) - 50)
-        moved = moments(pair, taps, *here, None).measured_from(*there)
+        moved = moments(pair, taps, *here).measured_from(*there)
         for name, (wanted, scale) in gathered(pair, taps, *there).items():
             assert np.abs(getattr(moved, name) - wanted).max(initial=0) <= 1e-12 * scale + 1e-8 * (scale < 1), name
 
@@ -113,8 +113,8 @@ def test_sums_measured_from_other_constants_are_the_same_sums(rng: np.random.Gen
 def test_a_smaller_kernel_has_the_middle_of_a_larger_ones_sums(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(1, 2, 1, 30, 31)), rng.normal(size=(1, 1, 1, 24, 25))
     zero = np.zeros(2), np.zeros(1)
-    large = moments(Pair(x, y), (1, 7, 7), *zero, None).within((1, 3, 5))
-    small = moments(Pair(x[..., 2:28, 1:30], y), (1, 3, 5), *zero, None)
+    large = moments(Pair(x, y), (1, 7, 7), *zero).within((1, 3, 5))
+    small = moments(Pair(x[..., 2:28, 1:30], y), (1, 3, 5), *zero)
     for name in ("gram", "seen", "right"):
         assert np.allclose(getattr(large, name), getattr(small, name), rtol=0, atol=1e-10), name
 

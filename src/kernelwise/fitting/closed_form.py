@@ -15,7 +15,7 @@ from .options import MOST_TAPS, Options, options
 from .pairs import Pair, pair, pairs, room
 from .result import KernelFit
 from .sizes import size_curve
-from .windows import Taps
+from .windows import How, Taps
 
 
 def fit_kernel(
@@ -88,7 +88,7 @@ def fit_kernel(
     taps = _largest(chosen, given)
     data = [pair(chosen.layout, taps, *one) for one in given]
     middle = centres(data[0])
-    known = reduce(add, (moments(one, taps, *middle, chosen.threads) for one in data))
+    known = reduce(add, (moments(one, taps, *middle, How(threads=chosen.threads)) for one in data))
     if known.count <= known.gram.shape[0] + background:
         raise ArgumentError(
             f"`before` must leave more outputs than the kernel has taps, {known.gram.shape[0]} (got {known.count})"

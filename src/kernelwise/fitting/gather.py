@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,38 +10,35 @@ from numpy.lib.stride_tricks import sliding_window_view
 from .moments import Moments, empty
 from .pairs import Pair
 from .weighted import weighted_moments
-from .windows import Taps, window_matches, window_products, window_sums
+from .windows import PLAIN, How, Taps, products_and_matches, sums_and_squares, window_sums
 
-SLAB = 1 << 22  # outputs that are centred in one go
 SAMPLE = 16  # every so many pixels are looked at for the mean
 PATCHES = 4096  # windows that are gathered at a time
 FLOAT = np.float64
 
 
 def centres(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Constants near the mean of each channel, before (c,) and after (m,); the same for the same images."""
-    return _centre(pair.x), _centre(pair.y)
+    """Constants near the mean, of before (c,) and of after (m,), the same in all channels and for the same images."""
+    return np.full(pair.x.shape[1], _centre(pair.x)), np.full(pair.y.shape[1], _centre(pair.y))
 
 
-def _centre(x: np.ndarray) -> np.ndarray:
+def _centre(x: np.ndarray) -> float:
     steps = (SAMPLE if n >= 4 * SAMPLE else 1 for n in x.shape[2:])
     sample = x[(slice(None), slice(None), *(slice(None, None, step) for step in steps))].astype(FLOAT)
-    finite = np.isfinite(sample)
-    count = finite.sum(axis=(0, 2, 3, 4))
-    total = np.where(finite, sample, 0).sum(axis=(0, 2, 3, 4))
-    return total / np.maximum(count, 1)
+    finite = sample[np.isfinite(sample)]
+    return float(np.float32(finite.mean())) if finite.size else 0.0
 
 
-def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, threads: int | None) -> Moments:
+def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How = PLAIN) -> Moments:
     """The sums over all outputs of a pair that are used: whose window and result are finite, and whose mask says so.
 
     Non-finite pixels are found by what they do to the sums; then the windows that hold them are taken out, exactly.
     """
     if pair.weights is not None:
-        return weighted_moments(clean_pair(pair, taps, before, after), taps, before, after, threads)
+        return weighted_moments(clean_pair(pair, taps, before, after), taps, before, after, how.threads)
     if pair.used is None:
         with np.errstate(invalid="ignore", over="ignore"):
-            found = _all_outputs(pair, taps, before, after, threads)
+            found = _all_outputs(pair, taps, before, after, how)
         if np.isfinite(found.squares).all() and np.isfinite(found.gram).all():
             return found
     clean = clean_pair(pair, taps, before, after)
@@ -51,7 +47,7 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, threa
     lost, all_of_them = ~used, used.size
     if 2 * np.count_nonzero(lost) > all_of_them:
         return _few_outputs(clean, used, taps, before, after)
-    full = _all_outputs(clean, taps, before, after, threads)
+    full = _all_outputs(clean, taps, before, after, how)
     return full - _few_outputs(clean, lost, taps, before, after) if lost.any() else full
 
 
@@ -81,42 +77,19 @@ def _as_channels(values: np.ndarray) -> np.ndarray:
     return values[:, np.newaxis, np.newaxis, np.newaxis]
 
 
-def _all_outputs(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, threads: int | None) -> Moments:
-    total = empty(taps, before, after)
-    for x, y in _slabs(pair, taps):
-        total += _slab_moments(x, y, taps, before, after, threads)
-    return total
-
-
-def _slabs(pair: Pair, taps: Taps) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Bands of outputs with the pixels they need: images one by one where they are large, and their rows."""
-    n, _, planes, rows, columns = pair.y.shape
-    images = max(1, SLAB // (planes * rows * columns))
-    deep = max(1, SLAB // (images * rows * columns))
-    high = max(1, SLAB // (images * min(deep, planes) * columns))
-    for i in range(0, n, images):
-        for z in range(0, planes, deep):
-            for r in range(0, rows, high):
-                y = pair.y[i : i + images, :, z : z + deep, r : r + high]
-                x = pair.x[i : i + images, :, z : z + deep + taps[0] - 1, r : r + high + taps[1] - 1]
-                yield x, y
-
-
-def _slab_moments(
-    x: np.ndarray, y: np.ndarray, taps: Taps, before: np.ndarray, after: np.ndarray, threads: int | None
-) -> Moments:
-    x, y = x.astype(FLOAT) - _as_channels(before), y.astype(FLOAT) - _as_channels(after)
-    outputs, size = y.shape[1], len(before) * int(np.prod(taps))
-    count = y[:, 0].size
+def _all_outputs(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How) -> Moments:
+    outputs, size = pair.y.shape[1], len(before) * int(np.prod(taps))
+    how = replace(how, before=float(before[0]), after=float(after[0]))
+    gram, right = products_and_matches(pair.y, pair.x, taps, how)
+    count = pair.y[:, 0].size
     return Moments(
         taps,
         before,
         after,
-        window_products(x, taps, threads).reshape(size, size),
-        window_sums(x, taps, threads).ravel(),
-        window_matches(y, x, taps, threads).reshape(outputs, size).T,
-        y.sum(axis=(0, 2, 3, 4)),
-        np.square(y).sum(axis=(0, 2, 3, 4)),
+        gram.reshape(size, size),
+        window_sums(pair.x, taps, how).ravel(),
+        right.reshape(outputs, size).T,
+        *sums_and_squares(pair.y, how),
         float(count),
         count,
     )

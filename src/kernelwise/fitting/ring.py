@@ -39,7 +39,7 @@ def ring_around(pair: Pair, taps: Taps, background: bool) -> tuple[float, float]
         used=None if pair.used is None else pair.used[inside][:1],
         weights=None if pair.weights is None else pair.weights[inside][:1],
     )
-    known = moments(piece, wider, *centres(piece), None)
+    known = moments(piece, wider, *centres(piece))
     systems = [unconstrained(known.within(size), background) for size in (taps, wider)]
     small, large = (system.squared_errors(system.kernel()) for system in systems)
     more = systems[1].rank - systems[0].rank

@@ -13,6 +13,9 @@ from .system import System
 from .windows import Taps
 
 
+EXACT = 1e-12  # of the variance: squared errors below are rounding, and of all sizes that reach it the smallest is best
+
+
 def candidates(most: Taps) -> list[Taps]:
     """Odd sizes up to the largest, which is one of them whatever it is; axes that are full stay so."""
     found: list[Any] = [tuple(min(k, n) for n in most) for k in range(1, max(most) + 1, 2)]
@@ -26,8 +29,9 @@ def size_curve(moments: Moments, background: bool, dims: int) -> SizeCurve:
     logs, parameters = np.empty(len(sizes)), np.empty(len(sizes))
     for i, taps in enumerate(sizes):
         system = unconstrained(moments.within(taps), background)
-        left = system.squared_errors(system.kernel()) / n
-        logs[i] = n * np.log(np.maximum(left, np.finfo(float).tiny)).sum()
+        left = system.squared_errors(system.kernel())
+        least = EXACT * system.centred[2] + np.finfo(float).tiny
+        logs[i] = n * np.log(np.maximum(left, least) / n).sum()
         parameters[i] = (system.freedom() + 1) * moments.outputs
     criteria = {"aic": logs + 2 * parameters, "bic": logs + np.log(n) * parameters}
     chosen = sizes[int(np.argmin(criteria["bic"]))]

@@ -19,6 +19,7 @@ from .options import MOST_TAPS, options
 from .pairs import Layout, pair, pairs
 from .result import KernelFit
 from .sizes import size_curve
+from .windows import How
 
 FORMAT = 1  # of the file
 FIELDS = ("before", "after", "gram", "seen", "right", "total", "squares")
@@ -71,7 +72,7 @@ class FitStatistics:
             known = self._moments
             self._check_channels(data.x.shape[1], data.y.shape[1])
             middle = centres(data) if known is None else (known.before, known.after)
-            found = moments(data, self._taps, *middle, self._threads)
+            found = moments(data, self._taps, *middle, How(threads=self._threads))
             self._moments = found if known is None else known + found
         return self
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..algorithms.lag_sums import lag_sums
-from .windows import window_products
+from .windows import How, window_products
 
 Pair = tuple[int, int]
 
@@ -32,7 +32,7 @@ def gather(before: np.ndarray, after: np.ndarray, size: Pair, bias: bool, thread
     """The sums of ``before`` (n, H, W) and ``after`` (n, H - kh + 1, W - kw + 1), in float64."""
     x, y = before[:, np.newaxis], after[:, np.newaxis]
     p = size[0] * size[1]
-    gram = window_products(x[:, :, np.newaxis], (1, *size), threads).reshape(p, p)
+    gram = window_products(x[:, :, np.newaxis], (1, *size), How(threads=threads)).reshape(p, p)
     right = lag_sums(y, x, size, threads=threads).ravel()
     total = float(lag_sums(y, y, (1, 1), threads=threads)[0, 0, 0, 0])
     if bias:

@@ -19,7 +19,7 @@ from .pairs import Pair
 from .spectrum import noise_filter
 from .system import System
 from .weighted import weighted_moments
-from .windows import window_products, window_sums
+from .windows import How, window_products, window_sums
 
 
 def white_covariance(system: System, ridge: float, variance: np.ndarray) -> np.ndarray:
@@ -73,10 +73,10 @@ def _filtered_gram(x: np.ndarray, taps: np.ndarray, system: System, threads: int
     centred[~np.isfinite(centred)] = 0
     smooth = correlation.correlate(centred, taps, axes=(2, 3, 4), border="reflect", threads=threads)
     size = of.gram.shape[0]
-    gram = window_products(smooth, of.taps, threads).reshape(size, size)
+    gram = window_products(smooth, of.taps, How(threads=threads)).reshape(size, size)
     if not system.background:
         return gram
-    seen = window_sums(smooth, of.taps, threads).ravel()
+    seen = window_sums(smooth, of.taps).ravel()
     count = len(x) * int(np.prod([n - k + 1 for n, k in zip(x.shape[2:], of.taps, strict=True)]))
     found: np.ndarray = gram - np.outer(seen, seen) / count
     return found

@@ -19,7 +19,7 @@ from .moments import Moments
 from .pairs import Pair
 from .polynomials import Exponents, Grid, exponents, moved
 from .weighted import weighted_moments
-from .windows import later_products, window_matches
+from .windows import How, later_products, window_matches
 
 FLOAT = np.float64
 PATCHES = 1024  # windows that are gathered at a time
@@ -166,7 +166,10 @@ def _monomial_grams(
     """sum over outputs p of monomial(p) * x[p + u] * x[p + u'], (size, size), for every monomial wanted."""
     size = taps[0] * taps[1]
     rows, columns = np.ogrid[: x.shape[0], : x.shape[1]]
-    of_pixels = {key: later_products((grid.monomials([key], rows, columns)[0] * x), x, taps, threads) for key in wanted}
+    of_pixels = {
+        key: later_products((grid.monomials([key], rows, columns)[0] * x), x, taps, How(threads=threads))
+        for key in wanted
+    }
     found = {}
     for key in wanted:
         gram = np.zeros((*taps, *taps))
@@ -182,7 +185,7 @@ def _monomial_grams(
 def _matched(field: np.ndarray, x: np.ndarray, taps: tuple[int, int], threads: int | None) -> np.ndarray:
     """(size,) sum over outputs of field * window."""
     four = (np.newaxis, np.newaxis, np.newaxis)
-    return window_matches(field[four], x[four], (1, *taps), threads).ravel()
+    return window_matches(field[four], x[four], (1, *taps), How(threads=threads)).ravel()
 
 
 def _fields(grid: Grid, terms: list[Exponents]) -> dict[Exponents, np.ndarray]:

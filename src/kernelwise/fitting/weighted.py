@@ -10,7 +10,7 @@ import numpy as np
 
 from .moments import Moments, empty
 from .pairs import Pair
-from .windows import Taps, window_matches
+from .windows import How, Taps, window_matches
 
 SLAB = 1 << 20  # outputs at a time
 FLOAT = np.float64
@@ -44,13 +44,13 @@ def _slab(
     x, y = x.astype(FLOAT) - before[deep], y.astype(FLOAT) - after[deep]
     channels, outputs, size = len(before), len(after), int(np.prod(taps))
     gram = np.empty((channels, size, channels, size))
-    windows = y.shape[2:]
+    windows, how = y.shape[2:], How(threads=threads)
     for tap, (z, r, c) in enumerate(np.ndindex(*taps)):
         seen = w * x[:, :, z : z + windows[0], r : r + windows[1], c : c + windows[2]]
         # taps in earlier rows have met this one already
         later = taps[0] - z, (taps[1] - r if taps[0] == 1 else taps[1]), taps[2]
         first = r if taps[0] == 1 else 0
-        found = window_matches(seen, x[:, :, z:, first:], later, threads)
+        found = window_matches(seen, x[:, :, z:, first:], later, how)
         start = (z * taps[1] + first) * taps[2]
         found = found.reshape(channels, channels, -1)
         gram[:, tap, :, start:] = found
@@ -62,8 +62,8 @@ def _slab(
         before,
         after,
         gram.reshape(p, p),
-        window_matches(w, x, taps, threads)[0].ravel(),
-        window_matches(weighted, x, taps, threads).reshape(outputs, p).T,
+        window_matches(w, x, taps, how)[0].ravel(),
+        window_matches(weighted, x, taps, how).reshape(outputs, p).T,
         weighted.sum(axis=(0, 2, 3, 4)),
         (weighted * y).sum(axis=(0, 2, 3, 4)),
         float(w.sum()),
