@@ -1,4 +1,4 @@
-"""Runs the snippets of mxnet_behaviour.json, each in a process of its own, and says what each does.
+"""Runs the snippets of mxnet_behaviour.json, each as if it were alone, and says what each does.
 
     python behaviour.py kernelwise.mxnet answers.json      what the door does now
     python behaviour.py mxnet mxnet_behaviour.json         records it again, under Python 3.10 with mxnet 1.9.1
@@ -8,6 +8,7 @@ An answer has the repr of the last expression (`value`), what was printed (`prin
 """
 
 import ast
+import concurrent.futures
 import contextlib
 import importlib
 import io
@@ -66,14 +67,14 @@ def answer(code, space):
     return found
 
 
-def in_a_child(code, module, space):
+def in_a_child(code, module):
     """`answer` in a forked process, so that no snippet knows of another."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         with os.fdopen(writing, "w") as out:
-            json.dump(answer(code, names(module) if space is None else dict(space)), out)
+            json.dump(answer(code, names(module)), out)
             out.flush()
             os._exit(0)
     os.close(writing)
@@ -83,17 +84,29 @@ def in_a_child(code, module, space):
     return json.loads(text) if text else {"dies": -os.waitstatus_to_exitcode(status)}
 
 
-def main(module, target):
-    """Answers to all snippets into a file."""
+def in_a_thread(code, space):
+    """`answer` with seed 0 and in a new thread, where names are counted from the start."""
+    space["mx"].random.seed(0)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(answer_as_shown_before, code, dict(space)).result()
+
+
+def answer_as_shown_before(code, space):
+    """`answer` with numbers shown as NumPy showed them when MXNet's answers were recorded: 1.5, not np.float32(1.5)."""
     import numpy as np
 
-    if int(np.__version__.partition(".")[0]) > 1:
-        np.set_printoptions(legacy="1.25")  # numbers as NumPy showed them when the answers were recorded
-    # MXNet's threads do not survive a fork, so it is imported in every child
-    space = None if module == "mxnet" else names(module)
+    before = {"legacy": "1.25"} if int(np.__version__.partition(".")[0]) > 1 else {}
+    with np.printoptions(**before):
+        return answer(code, space)
+
+
+def main(module, target):
+    """Answers to all snippets into a file."""
+    space = None if module == "mxnet" else names(module)  # MXNet's threads do not survive a fork
     found = json.loads(SNIPPETS.read_text(encoding="utf-8"))
     for snippet in found:
-        snippet["answer"] = in_a_child(snippet["code"], module, space)
+        code = snippet["code"]
+        snippet["answer"] = in_a_child(code, module) if space is None else in_a_thread(code, space)
     Path(target).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
