@@ -361,9 +361,9 @@ def test_more_small_layers_than_are_remembered_are_all_right(rng: np.random.Gene
         assert torch.equal(kt.conv2d(x, w), own.conv2d(x, w))
 
 
-def test_what_is_remembered_of_small_layers_is_forgotten_with_everything_else() -> None:
+def test_what_is_remembered_of_layers_is_forgotten_with_everything_else() -> None:
     x, w = torch.ones(1, 1, 6, 8), torch.ones(1, 1, 1, 2)
     right = kt.conv2d(x, w)
-    assert prepared._small
+    assert prepared._known._made
     kernelwise.clear_cache()
-    assert not prepared._small and torch.equal(kt.conv2d(x, w), right)
+    assert not prepared._known._made and torch.equal(kt.conv2d(x, w), right)

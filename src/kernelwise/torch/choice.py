@@ -14,6 +14,7 @@ from torch.compiler import is_compiling
 from .geometry import Geometry, inputs, outputs
 
 DTYPES = (torch.float32, torch.float64)
+CONVERTED = (torch.float16, *DTYPES)  # what functions take; float16 is done in float32
 PLAIN = (Tensor, torch.nn.Parameter)
 
 
@@ -32,8 +33,8 @@ def situation() -> str:
     return ""
 
 
-def tensors(axes: int, input: Any, weight: Any, bias: Any) -> str:
-    """Why these tensors are for torch's own functions; empty where ours take them."""
+def tensors(axes: int, input: Any, weight: Any, bias: Any, dtypes: tuple[torch.dtype, ...] = DTYPES) -> str:
+    """Why these tensors are for torch's own functions; empty where ours take them. ``dtypes``: those that are taken."""
     for name, tensor in (("input", input), ("weight", weight), ("bias", bias)):
         if tensor is None and name == "bias":
             continue
@@ -44,8 +45,9 @@ def tensors(axes: int, input: Any, weight: Any, bias: Any) -> str:
             return f"`{name}` is on the device {str(tensor.device)!r}, not on the CPU"
         if tensor.layout is not torch.strided:
             return f"`{name}` has the layout {tensor.layout}, not strided"
-        if tensor.dtype not in DTYPES:
-            return f"`{name}` holds {_name(tensor.dtype)}, not float32 or float64"
+        if tensor.dtype not in dtypes:
+            *others, last = map(_name, dtypes)
+            return f"`{name}` holds {_name(tensor.dtype)}, not {', '.join(others)} or {last}"
         if tensor.dtype is not input.dtype:
             return f"`{name}` holds {_name(tensor.dtype)} and `input` {_name(input.dtype)}: torch refuses that"
     if weight.ndim != axes + 2 or input.ndim not in (axes + 1, axes + 2):
@@ -53,17 +55,17 @@ def tensors(axes: int, input: Any, weight: Any, bias: Any) -> str:
     return ""
 
 
-def forward(input: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry | None) -> str:
-    """Why a convolution of these tensors is torch's own; empty where it is ours."""
+def forward(input: Any, weight: Any, bias: Any, of: Geometry | None) -> str:
+    """Why a convolution of tensors of these shapes is torch's own; empty where it is ours."""
     if of is None:
         return "torch decides on `stride`, `padding`, `dilation` or `groups`"
-    axes = weight.ndim - 2
-    spatial, channels = input.shape[-axes:], input.shape[-axes - 1]
-    if weight.shape[1] * of.groups != channels or 0 in weight.shape or weight.shape[0] % of.groups:
-        return f"torch refuses `input` of {channels} channels under `weight` of {_shape(weight)}, `groups`={of.groups}"
-    if bias is not None and bias.shape != weight.shape[:1]:
-        return f"torch refuses a `bias` of shape {_shape(bias)} for {weight.shape[0]} channels"
-    if min(*spatial, *outputs(spatial, weight.shape[2:], of)) < 1:
+    axes = len(weight) - 2
+    spatial, channels = input[-axes:], input[-axes - 1]
+    if weight[1] * of.groups != channels or 0 in weight or weight[0] % of.groups:
+        return f"torch refuses `input` of {channels} channels under `weight` of {tuple(weight)}, `groups`={of.groups}"
+    if bias is not None and bias != weight[:1]:
+        return f"torch refuses a `bias` of shape {tuple(bias)} for {weight[0]} channels"
+    if min(*spatial, *outputs(spatial, weight[2:], of)) < 1:
         return "torch refuses a kernel larger than the padded image, or decides on an image without pixels"
     if of.border != "constant" and not _within(of, spatial):
         return "torch decides on padding beyond the image's own size"

@@ -49,7 +49,7 @@ def explain(what: Callable[..., Any], *args: Any, **arguments: Any) -> Explanati
     >>> explain(conv2d, x.double(), w.double()).ours
     True
     >>> print(explain(conv2d, x.bfloat16(), w.bfloat16()))
-    conv2d of (1, 3, 32, 32) under (8, 3, 3, 3): torch, `input` holds bfloat16, not float32 or float64
+    conv2d of (1, 3, 32, 32) under (8, 3, 3, 3): torch, `input` holds bfloat16, not float16, float32 or float64
     """
     if what is functional.corr2d:
         X, K = inspect.signature(what).bind(*args, **arguments).arguments.values()

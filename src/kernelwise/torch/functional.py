@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.nn import functional as own
 from torch.overrides import handle_torch_function
 
@@ -46,8 +49,9 @@ def conv2d(
     stride, dilation : a number, or one for each axis.
     padding : likewise, or "valid", or "same" where strides are 1.
 
-    Gradients of any order. What kernelwise does not take (other dtypes than float32 and float64, other devices,
-    arguments that are errors) is handed to torch's function of this name; `explain` says what happens and why.
+    Gradients of any order. Tensors of float16 are done in float32, some images at a time, and rounded once. What
+    kernelwise does not take (other dtypes, other devices, arguments that are errors) is handed to torch's function of
+    this name; `explain` says what happens and why.
 
     >>> import torch
     >>> x = torch.tensor([[[[1.0, 1.0, 0.0, 0.0, 1.0, 1.0]]]])
@@ -156,11 +160,43 @@ def judge(
     mode: str = "zeros",
 ) -> tuple[str, Geometry | None]:
     """Why a convolution is torch's own, empty where it is ours; and its geometry. ``mode``: a layer's padding_mode."""
-    reason = choice.situation() or choice.tensors(axes, input, weight, bias)
+    reason = choice.situation() or choice.tensors(axes, input, weight, bias, choice.CONVERTED)
     if reason:
         return reason, None
-    of = geometry(axes, stride, padding, dilation, groups, weight.shape[2:], mode)
+    look = _judged if is_compiling() or _fresh(stride, padding, dilation, groups) else _known_judged
+    shapes = input.shape, weight.shape, None if bias is None else bias.shape
+    return look(axes, *shapes, stride, padding, dilation, groups, mode)
+
+
+def _judged(
+    axes: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    mode: str,
+) -> tuple[str, Geometry | None]:
+    """The same from shapes."""
+    of = geometry(axes, stride, padding, dilation, groups, weight[2:], mode)
     return choice.forward(input, weight, bias, of), of
+
+
+_known_judged = lru_cache(maxsize=1024)(_judged)
+
+
+def _fresh(*options: Any) -> bool:
+    """Whether some option may be equal to one known before, and yet be another: True is equal to 1, and so is 1.0."""
+    for option in options:
+        if type(option) is tuple:
+            for number in option:
+                if type(number) is not int:
+                    return True
+        elif type(option) is not int and type(option) is not str:
+            return True
+    return False
 
 
 def judge_transposed(
@@ -175,7 +211,7 @@ def judge_transposed(
     dilation: Any,
 ) -> tuple[str, Geometry | None]:
     """Why a transposed convolution is torch's own, empty where it is ours; and the geometry that it goes back."""
-    reason = choice.situation() or choice.tensors(axes, input, weight, bias)
+    reason = choice.situation() or choice.tensors(axes, input, weight, bias, choice.CONVERTED)
     if reason:
         return reason, None
     sides = None if isinstance(padding, str) else padding
@@ -245,9 +281,13 @@ def _transpose(
         theirs = OWN_TRANSPOSED[axes]
         return _own(named, theirs, input, weight, bias, stride, padding, output_padding, groups, dilation)
     x = input if input.ndim == axes + 2 else input.unsqueeze(0)
-    y = gradients.input_gradient(x, weight, inputs(x.shape[2:], weight.shape[2:], of), of)
-    if bias is not None:
-        y = y + bias.reshape(-1, *(1,) * axes)
+    sizes = inputs(x.shape[2:], weight.shape[2:], of)
+    if bias is None:
+        y = gradients.input_gradient(x, weight, sizes, of)
+    else:  # added before float16 is rounded to
+        wide = torch.float32 if x.dtype is torch.float16 else x.dtype
+        y = gradients.input_gradient(x.to(wide), weight.to(wide), sizes, of)
+        y = (y + bias.to(wide).reshape(-1, *(1,) * axes)).to(x.dtype)
     return y if input.ndim == axes + 2 else y.squeeze(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 Numbers = tuple[int, ...]
@@ -71,6 +72,9 @@ def outputs(sizes: Any, taps: Any, of: Geometry) -> Numbers:
     """Sizes of a convolution's result; 0 or less where the window does not fit."""
     along = zip(sizes, taps, of.stride, of.low, of.high, of.dilation, strict=True)
     return tuple((n + low + high - gap * (k - 1) - 1) // step + 1 for n, k, step, low, high, gap in along)
+
+
+known_outputs = lru_cache(maxsize=1024)(outputs)  # for sizes that are plain numbers
 
 
 def inputs(sizes: Any, taps: Any, of: Geometry) -> Numbers:

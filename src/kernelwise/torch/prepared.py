@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from ..layers.arguments import ACTIVATIONS
+from ..layers.known import Known
 from ..layers.prepared import MOST_STARTS, PreparedLayer, Start, strides5
 from . import engine
 from .engine import array
 from .geometry import Geometry
 
-SMALL, MOST_SMALL = 512, 128  # weights in a layer that are looked up by their numbers, and such layers
-
-_small: dict[tuple[Any, ...], Start] = {}
+_known: Known[Start] = Known()
 
 
 class Prepared:
@@ -88,21 +87,21 @@ def readable(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
 
 
 def forget() -> None:
-    """Forget the small layers."""
-    _small.clear()
+    """Forget the layers that are known by their numbers."""
+    _known.forget()
 
 
-def forward_small(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, out: Tensor) -> None:
-    """y into ``out``, for layers of at most SMALL weights: what was packed is found again by their very numbers."""
-    numbers = weight.detach().numpy().tobytes(), None if bias is None else bias.detach().numpy().tobytes()
+def forward_known(x: Tensor, weight: Tensor, bias: Tensor | None, of: Geometry, out: Tensor) -> None:
+    """y into ``out``, for layers of at most MOST_NUMBERS weights: what was packed is found again by their numbers."""
+    numbers = weight.detach().numpy().tobytes()
+    shift = None if bias is None else bias.detach().numpy().tobytes()
     layout = x.shape, x.stride(), weight.shape, out.stride(), x.dtype
-    key = (*numbers, *layout, of, torch.get_num_threads(), engine.PRECISION)
-    start = _small.get(key)
-    if start is None:
-        while len(_small) >= MOST_SMALL:
-            _small.pop(next(iter(_small)), None)
-        _small[key] = start = _start(_layer(weight, bias, of, None, engine.PRECISION, once=False), x, weight, of, out)
-    start.run(x.data_ptr(), out.data_ptr())
+    key = (shift, layout, of, torch.get_num_threads(), engine.PRECISION)
+
+    def make() -> Start:
+        return _start(_layer(weight, bias, of, None, engine.PRECISION, once=True), x, weight, of, out)
+
+    _known.find(key, numbers, weight.data_ptr(), make).run(x.data_ptr(), out.data_ptr())
 
 
 def _marks(tensor: Tensor) -> tuple[int, ...]:
