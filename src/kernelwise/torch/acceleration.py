@@ -131,7 +131,7 @@ def _refusal(layer: nn.Module) -> str:
 def _fuse(network: Accelerated, model: nn.Module, example: tuple[Any, ...]) -> list[Row]:
     """Replace the chains of the traced network; the layers that are in none are swapped."""
     found = chains(network, lambda layer: _fusable(layer))
-    made = [FusedConvolution(chain.convolution, chain.norm, chain.activation) for chain in found]
+    made = [FusedConvolution(c.convolution, c.norm, c.activation, in_place=c.in_place) for c in found]
     for chain, step in zip(found, made, strict=True):
         replace(network, chain, step)
     settle(network)

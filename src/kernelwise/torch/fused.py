@@ -27,7 +27,8 @@ class FusedConvolution(nn.Module):
 
     ``convolution``: a layer of torch.nn's or of ours, Conv1d to Conv3d; ``norm``: the batch norm behind it, in eval
     mode, which is folded into the weights; ``activation``: None, "relu" or "relu6"; ``ours``: whether the convolution
-    is kernelwise's or torch's own.
+    is kernelwise's or torch's own; ``in_place``: whether the residual is added to the result itself, whose dtype and
+    shape then stay.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class FusedConvolution(nn.Module):
         norm: nn.modules.batchnorm._BatchNorm | None,
         activation: str | None,
         ours: bool = True,
+        in_place: bool = False,
     ) -> None:
         super().__init__()
         weight, bias = folded(convolution, norm)
         self.weight = nn.Parameter(weight, requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
         self.activation, self.ours, self.folds = activation, ours, norm is not None
+        self.in_place = in_place
         names = ("stride", "padding", "dilation", "groups", "padding_mode", "_reversed_padding_repeated_twice")
         self.arguments: dict[str, Any] = {name: getattr(convolution, name) for name in names}
         self.layout: torch.memory_format | None = None  # of results; None: as torch has it
@@ -53,7 +56,8 @@ class FusedConvolution(nn.Module):
     def forward(self, x: Tensor, residual: Tensor | None = None, like: Tensor | None = None) -> Tensor:
         """x: (n, c, ...) or (c, ...); ``residual``: of the result's shape, or of one that it can be added to;
         ``like``: what the result lies like if it has no layout of its own, x if not given."""
-        if self.ours and not gradients.traced():
+        tensors = residual is None or isinstance(residual, Tensor)  # it may be a number, where a network adds sizes
+        if self.ours and tensors and not gradients.traced():
             weight, bias = self.weight, self.bias
             known = self._judged(x, weight, bias)
             if known is not None and not gradients.wanted(x, weight, bias, residual):
@@ -61,7 +65,7 @@ class FusedConvolution(nn.Module):
                 return self._now(x, weight, bias, residual, known, layout)
         y = self._convolution(x)
         if residual is not None:
-            y = y + residual
+            y = y.add_(residual) if self.in_place else y + residual
         return LIMITS[self.activation](y) if self.activation else y
 
     def _judged(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> _Known | None:
@@ -106,7 +110,8 @@ class FusedConvolution(nn.Module):
         if self._prepared.forward(x, weight, bias, of, last, y, added, self.precision) and added is residual:
             return y
         assert residual is not None
-        y = y.add_(residual) if residual.shape == y.shape and residual.dtype is y.dtype else y + residual
+        alike = residual.shape == y.shape and residual.dtype is y.dtype
+        y = y.add_(residual) if alike or self.in_place else y + residual
         return LIMITS[self.activation](y, inplace=True) if self.activation else y
 
     def _convolution(self, x: Tensor) -> Tensor:

@@ -49,6 +49,11 @@ class Chain:
         return tuple(part for part in self.addition.args if part not in self.nodes)  # type: ignore[misc]
 
     @property
+    def in_place(self) -> bool:
+        """Whether something is added to the convolution's result where that lies."""
+        return self.addition is not None and self.addition.target in (operator.iadd, "add_")
+
+    @property
     def steps(self) -> str:
         """What is fused, in words."""
         parts = ["conv"]
