@@ -237,10 +237,10 @@ def run(routine: int, args: int, scratch_bytes: int, units: int, threads: int) -
     participants = max(1, min(threads, units, MAX_PARTICIPANTS))
     if of.workers < participants - 1:
         of.prepare(participants)
-    memory = ctypes.create_string_buffer(LINE * (2 + participants))
-    job = -(-ctypes.addressof(memory) // LINE) * LINE
-    header: list[ctypes.c_int64 | int] = [routine, args, scratch_bytes, units, participants]  # the first fields of JOB
-    (ctypes.c_int64 * len(header)).from_address(job)[:] = header
+    memory = (ctypes.c_int64 * (LINE // 8 * (2 + participants)))()
+    begin = -ctypes.addressof(memory) % LINE // 8
+    job = ctypes.addressof(memory) + 8 * begin
+    memory[begin : begin + 5] = [routine, args, scratch_bytes, units, participants]  # the first fields of JOB
     while (status := of.run(of.block, job)) == PAUSED:
         pass  # here Python runs signal handlers
     if status == NO_MEMORY:

@@ -6,6 +6,7 @@ whoever keeps a PreparedLayer, for which they are packed once.
 
 from __future__ import annotations
 
+import ctypes
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -42,11 +43,11 @@ class Start(NamedTuple):
 
     def run(self, image: int, result: int, residual: int = 0) -> None:
         """The layer from and to arrays at these addresses."""
-        args = self.args.copy()
+        args = (ctypes.c_int64 * self.args.size).from_buffer_copy(self.args.data)  # an array's address takes longer to get
         args[0], args[1] = image, result
         if self.residual:
             args[RESIDUAL] = residual
-        pool.run(self.address, args.ctypes.data, self.scratch, self.units, self.workers)
+        pool.run(self.address, ctypes.addressof(args), self.scratch, self.units, self.workers)
 
 
 class PreparedLayer:
