@@ -43,7 +43,8 @@ class Start(NamedTuple):
 
     def run(self, image: int, result: int, residual: int = 0) -> None:
         """The layer from and to arrays at these addresses."""
-        args = (ctypes.c_int64 * self.args.size).from_buffer_copy(self.args.data)  # an array's address takes longer to get
+        # not a NumPy array: asking one for its address takes longer than all of this
+        args = (ctypes.c_int64 * self.args.size).from_buffer_copy(self.args.data)
         args[0], args[1] = image, result
         if self.residual:
             args[RESIDUAL] = residual
