@@ -86,13 +86,13 @@ def hand_back(
 ) -> None:
     """The gradient at the places ``ranges`` of each axis, which may lie outside the images, into ``out``. ``once``: see
     `prepared.PreparedLayer`."""
-    for phases in product(*(_phases(axis, *places) for axis, places in zip(axes, ranges, strict=True))):
+    along = [list(_phases(axis, *places)) for axis, places in zip(axes, ranges, strict=True)]
+    if any(phase.axis.taps == 0 for phases in along for phase in phases):  # nothing reaches these: all in one go
+        value = np.zeros(len(flipped), out.dtype) if bias is None else bias
+        out[...] = np.clip(value, *limits).reshape(-1, *(1,) * len(axes))
+    for phases in product(*along):
         part = out[(slice(None), slice(None), *(phase.places for phase in phases))]
-        if part.size == 0:
-            continue
-        if any(phase.axis.taps == 0 for phase in phases):
-            value = np.zeros(len(flipped), out.dtype) if bias is None else bias
-            part[...] = np.clip(value, *limits).reshape(-1, *(1,) * len(axes))
+        if part.size == 0 or any(phase.axis.taps == 0 for phase in phases):
             continue
         taps = flipped[(slice(None), slice(None), *(phase.taps for phase in phases))]
         back = tuple(phase.axis for phase in phases)

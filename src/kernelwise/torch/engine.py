@@ -49,6 +49,7 @@ def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, of: Geom
         groups=of.groups,
         border=of.border,
         precision=PRECISION,
+        once=True,  # as layers that are ready do: the same bits whether it trains or not
         out=out,
         threads=torch.get_num_threads(),
     )

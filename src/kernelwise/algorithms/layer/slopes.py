@@ -22,10 +22,11 @@ from itertools import product
 
 from ...jit.ir import Function, Module
 from ...jit.target import Target
-from ...jit.types import F64, I64, PTR, VOID
+from ...jit.types import F64, I64, PTR, VOID, Type
 from ...jit.values import Record, Value
 from ..numbers import Number
 
+LINE = 64  # bytes of a line of the caches
 FIELDS = (
     # the arrays; the sums: [part][group][block of outputs][block of channels][plane][block of rows][of columns][block]
     *("x", "dy", "sums"),
@@ -60,6 +61,7 @@ class SlopeSpec:
     column_step: int
     column_gap: int
     apart: bool  # each lane has pixels of its own group
+    halved: bool = False  # every other number of the images' rows is a pixel
     algorithm: str = "layer slopes"
 
     @property
@@ -96,8 +98,8 @@ def emit(target: Target, spec: SlopeSpec) -> Module:
     module = Module(target)
     writer = Writer(module, spec)
     _emit_block(writer)
-    _emit_fill(writer, "fill_dy", writer.outputs, 1)
-    _emit_fill(writer, "fill_x", writer.together, spec.column_step)
+    _emit_fill(writer, "fill_dy", writer.outputs, False)
+    _emit_fill(writer, "fill_x", writer.together, spec.halved)
     _emit_blocks(writer)
     _emit_tile(writer)
     _emit_unit(writer)
@@ -118,6 +120,8 @@ def _emit_block(w: Writer) -> None:
     pixel, slope = w.together * w.size, w.outputs * w.size
     row_bytes = a.integer("panel_row")
     zero = [fn.constant(w.vector, 0.0)] * (spec.pairs * spec.vectors)
+    for line in range(0, w.place_bytes, LINE):  # until it is needed, it will have come
+        fn.prefetch(place + line, write=True)
     with fn.counted(0, images, carry=zero) as n:
         with fn.counted(0, rows, carry=n.carried) as r:
             line = x + n.index * a.integer("panel_image") + r.index * (row_bytes * spec.row_step)
@@ -156,11 +160,12 @@ def _pixel(w: Writer, fn: Function, lines: list[Value], dy: Value, total: list[V
 # ---------------------------------------------------------------- panels
 
 
-def _emit_fill(w: Writer, name: str, together: int, step: int) -> None:
+def _emit_fill(w: Writer, name: str, together: int, halved: bool) -> None:
     """One plane of a panel: [row][column][channel], ``together`` channels at ``offsets`` from the image's place.
 
     ``rows`` rows that ``row_map`` lists, none where it is negative; virtual columns first .. first + columns, of which
-    those from ``begin`` to ``stop`` are neighbours in the image, and the others are listed.
+    those from ``begin`` to ``stop`` are neighbours in the image, and the others are listed. ``halved``: there is a
+    number between neighbours.
     """
     names = ("rows", "first", "columns", "begin", "stop", "lead", "row_bytes", "column_bytes", "pitch")
     pointers = ("source", "target", "offsets", "row_map", "column_map")
@@ -169,7 +174,8 @@ def _emit_fill(w: Writer, name: str, together: int, step: int) -> None:
     rows, first, columns, begin, stop, lead, row_bytes, column_bytes, pitch = fn.args[5:]
     begin = (begin - first).maximum(0).minimum(columns)
     stop = (stop - first).minimum(columns).maximum(begin)
-    pixel, dense = together * w.size, column_bytes.equals(w.size)
+    pixel, step = together * w.size, w.size * (1 + halved)
+    dense = column_bytes.equals(step)
     widths = [w.lanes >> k for k in range(3) if w.lanes >> k > 1]
     with fn.loop(0, rows) as r:
         row, line = fn.load(I64, row_map + r * 8), target + r * pitch
@@ -182,8 +188,8 @@ def _emit_fill(w: Writer, name: str, together: int, step: int) -> None:
             with fn.when(enough if width == w.lanes else enough & (stop - begin < 2 * width)):
                 with fn.loop(begin, stop, width) as x_:
                     x = x_.minimum(stop - width)
-                    pixels = here + (x + first + lead) * w.size
-                    _interleave(w, fn, pixels, line + x * pixel, offsets, together, width)
+                    pixels = here + (x + first + lead) * step
+                    _interleave(w, fn, pixels, line + x * pixel, offsets, together, width, halved)
         for start, end in ((fn.index(0), begin), (done, columns)):
             with fn.loop(start.minimum(inside), end.minimum(inside)) as x:
                 column = fn.load(I64, column_map + (x + first) * 8)
@@ -197,15 +203,24 @@ def _emit_fill(w: Writer, name: str, together: int, step: int) -> None:
 
 
 def _interleave(
-    w: Writer, fn: Function, pixels: Value, target: Value, offsets: Value, together: int, width: int
+    w: Writer, fn: Function, pixels: Value, target: Value, offsets: Value, together: int, width: int, halved: bool
 ) -> None:
     """``width`` neighbouring pixels of ``together`` channels, made [pixel][channel]."""
     part = min(together, w.lanes)
     for group in range(0, together, part):
-        lines = [fn.load(w.scalar.of(width), pixels + fn.load(I64, offsets + (group + k) * 8)) for k in range(part)]
+        places = [pixels + fn.load(I64, offsets + (group + k) * 8) for k in range(part)]
+        vector = w.scalar.of(width)
+        lines = [_every_other(fn, vector, p) if halved else fn.load(vector, p) for p in places]
         for i, value in enumerate(_mixed(fn, lines)):
             x, channel = divmod(i * width, part)
             fn.store(value, target + (x * together + channel + group) * w.size)
+
+
+def _every_other(fn: Function, vector: Type, place: Value) -> Value:
+    """Numbers 0, 2, 4, ... from a place on: none is read behind the last of them."""
+    width = vector.lanes
+    low, high = fn.load(vector, place), fn.load(vector, place + (width - 1) * vector.element_bytes)
+    return fn.shuffle(low, high, [2 * i if 2 * i < width else 2 * i + 1 for i in range(width)])
 
 
 def _mixed(fn: Function, lines: list[Value]) -> list[Value]:

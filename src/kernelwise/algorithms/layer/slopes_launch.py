@@ -16,11 +16,12 @@ from ...problem import Axis
 from ..launch import Sheet
 from ..numbers import Number
 from ..routine import current_target
-from .launch import ALIGN, odd, up
+from .launch import ALIGN, ONE, odd, up
 from .slopes import FIELDS, SlopeSpec, emit, room
 from .slopes_collect import Layout, collect
 from .spec import most_pixels
 
+Axes = tuple[Axis, Axis, Axis]
 CHAIN = 256  # products added up in one lane: pixels of a tile, about
 UNITS = 8  # at least so many, where there is work for them
 UNIT_WORK = 1 << 20  # multiply-adds below which a unit is not worth being shared out
@@ -33,7 +34,7 @@ class SlopePlan(NamedTuple):
     """How a gradient is done, by its shape alone."""
 
     spec: SlopeSpec
-    axes: tuple[Axis, Axis, Axis]
+    axes: Axes
     groups: int  # that are done one after the other: 1 where the lanes run over all
     outputs: int  # of such a group
     channels: int
@@ -47,9 +48,16 @@ class SlopePlan(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def plan(
-    axes: tuple[Axis, Axis, Axis], groups: int, outputs: int, channels: int, images: int, number: Number, target: Target
+    axes: Axes,
+    groups: int,
+    outputs: int,
+    channels: int,
+    images: int,
+    number: Number,
+    target: Target,
+    halved: bool = False,
 ) -> SlopePlan:
-    """``outputs`` and ``channels`` of one group."""
+    """``outputs`` and ``channels`` of one group. ``halved``: see `slopes.SlopeSpec`."""
     planes, rows, columns = axes
     lanes = target.lanes(number.bytes)
     apart = groups > 1 and outputs <= lanes // 2
@@ -62,7 +70,17 @@ def plan(
     inner = 1 if apart else -(-channels // -(-channels // max(1, most // across)))
     down = -(-rows.taps // -(-rows.taps // max(1, most // (across * inner))))
     spec = SlopeSpec(
-        number, vectors, down, across, inner, rows.stride, rows.dilation, columns.stride, columns.dilation, apart
+        number,
+        vectors,
+        down,
+        across,
+        inner,
+        rows.stride,
+        rows.dilation,
+        columns.stride,
+        columns.dilation,
+        apart,
+        halved,
     )
     output_blocks, channel_blocks = -(-outputs // (vectors * lanes)), -(-channels // inner)
     blocks = (output_blocks, channel_blocks, planes.taps, -(-rows.taps // down), -(-columns.taps // across))
@@ -90,7 +108,7 @@ def plan(
 def weight_slopes(
     dy: np.ndarray,
     x: np.ndarray,
-    axes: tuple[Axis, Axis, Axis],
+    axes: Axes,
     groups: int,
     border: str,
     out: np.ndarray,
@@ -104,7 +122,9 @@ def weight_slopes(
     """
     target, number = current_target(), Number(x.dtype.str[1:])
     outputs, channels = dy.shape[1] // groups, x.shape[1] // groups
-    made = plan(axes, groups, outputs, channels, len(x), number, target)
+    dy, x, axes = _joined(dy, *_thinned(x, axes))
+    halved = x.strides[4] == 2 * number.bytes and axes[2].taps == axes[2].stride == 1
+    made = plan(axes, groups, outputs, channels, len(x), number, target, halved)
     spec = made.spec
     lanes = spec.vectors * target.lanes(number.bytes)
     block = (spec.rows, spec.columns, spec.channels, lanes)
@@ -126,6 +146,29 @@ def weight_slopes(
     workers = threads or pool.threads()
     pool.run(address, args.ctypes.data, scratch, units, workers)
     collect(sums, _layout(made, sums), out, workers)
+
+
+def _thinned(x: np.ndarray, axes: Axes) -> tuple[np.ndarray, Axes]:
+    """Without the pixels that a stride leaves out, on axes with one tap."""
+    kept, found = [slice(None), slice(None)], []
+    for axis in axes:
+        last = axis.start + (axis.out - 1) * axis.stride
+        alone = axis.taps == 1 < axis.stride and axis.start >= 0 and last < axis.n
+        kept.append(slice(axis.start, last + 1, axis.stride) if alone else slice(None))
+        found.append(Axis(axis.out, 1, 0, 1, 1, axis.out) if alone else axis)
+    return x[tuple(kept)], (found[0], found[1], found[2])
+
+
+def _joined(dy: np.ndarray, x: np.ndarray, axes: Axes) -> tuple[np.ndarray, np.ndarray, Axes]:
+    """Rows that follow each other without a gap, as one, where there is one tap in all."""
+    _, rows, columns = axes
+    if any((a.taps, a.stride, a.start, a.n) != (1, 1, 0, a.out) for a in (rows, columns)):
+        return dy, x, axes
+    if any(a.strides[4] != a.itemsize or a.strides[3] != a.itemsize * columns.n for a in (dy, x)):
+        return dy, x, axes
+    n = rows.n * columns.n
+    dy, x = (a.reshape(*a.shape[:3], 1, n) for a in (dy, x))
+    return dy, x, (axes[0], ONE, Axis(n, 1, 0, 1, 1, n))
 
 
 def _work(made: SlopePlan, images: int, sheet: Sheet) -> None:

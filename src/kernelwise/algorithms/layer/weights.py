@@ -133,8 +133,8 @@ def _read_singly(
 ) -> None:
     """One channel, number by number; or its outputs as they lie side by side."""
     taps, size = a.integer("taps"), vector.element_bytes
-    begin, end = fn.load(I64, offsets), fn.load(I64, offsets + (vector.lanes - 1) * 8)
-    beside = taps.equals(1) & (end - begin).equals((vector.lanes - 1) * size)
+    begin, second, end = (fn.load(I64, offsets + k * 8) for k in (0, 1, vector.lanes - 1))
+    beside = taps.equals(1) & (second - begin).equals(size) & (end - begin).equals((vector.lanes - 1) * size)
     with fn.when(beside):
         fn.store(fn.load(vector, given + begin), place)
     with fn.when(beside.equals(0)), fn.loop(0, taps) as tap:
