@@ -30,6 +30,7 @@ LONG_CHAIN = 1024  # the same, where precision may be lost
 PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
 LEAST_UNITS = 8
 UNITS_PER_THREAD = 4
+LARGE_WEIGHTS = 4  # times the pixels of an image: of a channel, both
 MOST_KINDS = 3  # of blocks of pixels, by the taps that they find outside: at the left, at the right, between
 LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
@@ -168,14 +169,27 @@ def _band(problem: LayerProblem, pitch: int) -> int:
 
 
 def _shared(plan: LayerPlan, images: int, threads: int) -> LayerPlan:
-    """With smaller bands where the threads would not have enough of them; not so small that most is copied twice."""
-    planes, rows, _ = plan.problem.axes
+    """With smaller bands where the threads would not have enough of them, of a size that leaves none idle at the end;
+    not so small that most is copied twice. Where weights are much larger than the image, blocks of outputs are shared
+    out instead, if there are enough: each band reads all weights."""
+    problem = plan.problem
+    planes, rows, _ = problem.axes
     if threads == 1 or plan.row_group > 1:
         return plan
-    share = images * plan.problem.groups * planes.out * rows.out // (threads * UNITS_PER_THREAD)
-    band = min(plan.band, max(share, rows.reach + 1 if plan.panel else 1))
-    band = -(-rows.out // -(-rows.out // band))
-    return plan._replace(band=band, panel_channel=_panel_channel(plan.problem, band, plan.panel_row))
+    whole = images * problem.groups * planes.out
+    units = whole * -(-rows.out // plan.band) * -(-problem.outputs // plan.block)
+    weight, image = (math.prod(sizes) for sizes in zip(*((a.taps, a.n) for a in problem.axes), strict=True))
+    if weight * problem.outputs > LARGE_WEIGHTS * image and units >= threads * UNITS_PER_THREAD:
+        return plan
+    least = rows.reach + 1 if plan.panel else 1
+    most = min(plan.band, max(whole * rows.out // (threads * UNITS_PER_THREAD), least))
+
+    def longest(band: int) -> int:
+        """Rows of the thread that has most."""
+        return -(-whole * -(-rows.out // band) // threads) * band
+
+    band = min(range(most, max(least, most // 2) - 1, -1), key=longest, default=most)
+    return plan._replace(band=band, panel_channel=_panel_channel(problem, band, plan.panel_row))
 
 
 def odd(size: int) -> int:
