@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as own
 
 from ..base import MXNetError
@@ -22,28 +23,27 @@ class _BatchNorm(torch.autograd.Function):
     """Normalised by the batch's own mean and variance. The running ones move when the gradient is asked for."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, axis: int, eps: float, move: Any) -> Any:
-        around = [one for one in range(x.ndim) if one != axis]
-        shape = [-1 if one == axis else 1 for one in range(x.ndim)]
-        mean = x.mean(around)
-        centred = x - mean.view(shape)
-        variance = centred.square().mean(around)
-        scale = (variance + eps).rsqrt()
-        normal = centred * scale.view(shape)
-        ctx.save_for_backward(normal, gamma, scale, mean, variance)
-        ctx.around, ctx.wide, ctx.move = around, shape, move
+    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, axis: int, eps: float, fixed: bool, move: Any) -> Any:
+        images = x if axis == 1 else x.movedim(axis, 1).contiguous()
+        out, mean, scale = torch.native_batch_norm(images, gamma, beta, None, None, True, 0.0, eps)
+        ctx.save_for_backward(images, gamma, mean, scale)
+        ctx.axis, ctx.eps, ctx.fixed, ctx.move = axis, eps, fixed, move
+        variance = scale**-2 - eps
         ctx.mark_non_differentiable(mean, variance)
-        return normal * gamma.view(shape) + beta.view(shape), mean, variance
+        return (out if axis == 1 else out.movedim(1, axis).contiguous()), mean, variance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dy: Any, *unused: Any) -> tuple[Any, ...]:
-        normal, gamma, scale, mean, variance = ctx.saved_tensors
-        ctx.move(mean, variance)
-        shift = dy.sum(ctx.around)
-        slope = (dy * normal).sum(ctx.around)
-        count = normal.numel() // max(1, shift.numel())
-        inner = dy - (shift / count).view(ctx.wide) - normal * (slope / count).view(ctx.wide)
-        return inner * (gamma * scale).view(ctx.wide), slope, shift, None, None, None
+        images, gamma, mean, scale = ctx.saved_tensors
+        ctx.move(mean, scale**-2 - ctx.eps)
+        above = dy if ctx.axis == 1 else dy.movedim(ctx.axis, 1)
+        dx, dgamma, dbeta = torch.ops.aten.native_batch_norm_backward(
+            above.contiguous(), images, gamma, None, None, mean, scale, True, ctx.eps, [True, True, True]
+        )
+        if ctx.fixed:
+            dgamma.zero_()
+        return (dx if ctx.axis == 1 else dx.movedim(1, ctx.axis)), dgamma, dbeta, None, None, None, None
 
 
 @operator
@@ -73,16 +73,17 @@ def BatchNorm(
     for array in (gamma, beta, moving_mean, moving_var):
         if array.shape != channels:
             raise MXNetError(f"Shape inconsistent, Provided = {listed(array.shape)}, inferred shape={listed(channels)}")
-    if fix_gamma:
+    if fix_gamma and not bool((gamma.data == 1).all()):
         gamma.data.fill_(1)
     shape = [-1 if one == along else 1 for one in range(data.ndim)]
 
     def normalised(x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
         scale = (moving_var.data + eps).rsqrt()
+        weight = weight * 0 + 1 if fix_gamma else weight  # its gradient is zeros then
         return (x - moving_mean.data.view(shape)) * (scale * weight).view(shape) + shift.view(shape)
 
     if not STATE.training or use_global_stats:
-        found = apply(normalised, data, gamma.detach() if fix_gamma else gamma, beta)  # type: ignore[attr-defined]
+        found = apply(normalised, data, gamma, beta)
         return [found, moving_mean, moving_var] if output_mean_var else found
 
     def move(mean: Tensor, variance: Tensor) -> None:
@@ -92,11 +93,11 @@ def BatchNorm(
     measured: list[Tensor] = []
 
     def own_statistics(x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
-        out, mean, variance = _BatchNorm.apply(x, weight, shift, along, eps, move)
+        out, mean, variance = _BatchNorm.apply(x, weight, shift, along, eps, fix_gamma, move)
         measured[:] = mean, variance
         return out  # type: ignore[no-any-return]
 
-    found = apply(own_statistics, data, gamma.detach() if fix_gamma else gamma, beta)  # type: ignore[attr-defined]
+    found = apply(own_statistics, data, gamma, beta)
     return [found, *[plain(part.detach(), data.ctx) for part in measured]] if output_mean_var else found
 
 
