@@ -233,7 +233,7 @@ class PreparedConv(Convolution):
         axes = fitting(self._window, pictures.shape[2:], "shape", pictures.shape)
         to = (len(pictures), len(self._weight), *(axis.out for axis in axes))
         lying = (to[0], *to[2:], to[1]) if self._layout == "channels_last" else to
-        return ConvPlan.of(self._start(tuple(shape), lying, size, axes), lying)
+        return ConvPlan.of(self._start(tuple(shape), lying, size, axes), lying, self._precision)
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from ..algorithms.layer.across_launch import AcrossPlan
 from ..algorithms.layer.winograd_launch import WinogradPlan
 from .prepared import Start
 
-WINOGRAD_ERROR, ERROR = 5e-6, 1e-6  # in float32, in units of the largest output
+ERRORS = {"fast": 5e-6, "exact": 1e-6}  # in float32, in units of the largest output
 REASONS = {
     "direct": "output channels side by side in the lanes, all products added up",
     "pixels": "pixels of a row side by side in the lanes, as they fill them better than a group's output channels",
@@ -31,7 +31,7 @@ class ConvPlan(NamedTuple):
     error: float  # bound, in units of the largest output
 
     @classmethod
-    def of(cls, start: Start, result_shape: tuple[int, ...]) -> ConvPlan:
+    def of(cls, start: Start, result_shape: tuple[int, ...], precision: str) -> ConvPlan:
         """Of what is ready to be started."""
         name = "direct"
         if isinstance(start.plan, (AcrossPlan, WinogradPlan)):
@@ -46,7 +46,7 @@ class ConvPlan(NamedTuple):
             start.workers,
             sum(array.nbytes for array in start.keep[:2]),
             start.scratch,
-            float((WINOGRAD_ERROR if name == "winograd" else ERROR) * scale),
+            float(ERRORS[precision] * scale),
         )
 
     def __str__(self) -> str:
