@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from kernelwise import caches
-from kernelwise.algorithms.layer import across_launch, last, last_launch, rows, rows_launch
+from kernelwise.algorithms.layer import across, across_launch, last, last_launch, rows, rows_launch
 from kernelwise.algorithms.layer.across_launch import AcrossPlan
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
@@ -95,12 +96,12 @@ def test_any_border_is_that_of_the_definition(name: str, border: str, rng: np.ra
 
 
 def test_each_layout_has_a_routine_that_reads_it_as_it_lies() -> None:
-    """Channels last on every target; rows where they can be loaded under a mask."""
+    """Channels last on every target; rows where they can be loaded under a mask, and sums find enough registers."""
     for name, layer in LAYERS.items():
         for target in ("avx512", "avx2", "sse", "neon"):
             if name not in ("multiplier", "one channel"):
                 assert isinstance(plan(layer, "last", target).spec, last.LastSpec), (name, target)
-            masked = target in rows_launch.TARGETS
+            masked = target in rows_launch.TARGETS and (name, target) != ("large kernel", "avx2")
             assert isinstance(plan(layer, "first", target).spec, rows.RowsSpec) == masked, (name, target)
 
 
@@ -188,8 +189,8 @@ def test_torch_layers_take_the_routine_of_their_layout(monkeypatch: pytest.Monke
 
 def routine(layer: Layer, layout: str, target: str) -> str:
     spec = plan(layer, layout, target).spec
-    emit = last.emit if isinstance(spec, last.LastSpec) else rows.emit
-    return assembly(emit(named(target), spec).text, named(target))  # type: ignore[arg-type]
+    module: Any = {last.LastSpec: last, rows.RowsSpec: rows}.get(type(spec), across)
+    return assembly(module.emit(named(target), spec).text, named(target))
 
 
 @pytest.mark.parametrize("target", ["avx512", "avx2"])

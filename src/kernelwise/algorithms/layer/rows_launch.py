@@ -15,7 +15,9 @@ from .sums import choose_block
 TARGETS = ("avx512", "avx2")  # they load under a mask
 TALLEST = 9  # tap rows: all of them are unrolled
 STEPS = (1, 2)  # strides of columns
-WIDEST = 2  # vectors of a row of a block
+WIDEST = 2  # vectors of a row of a block,
+WIDEST_LOW = 4  # where there are fewer rows than LEAST_SUMS
+LEAST_SUMS = 4  # of a block, if the result has as many rows: with fewer they wait for each other
 MOST_OUTPUTS = 4  # of a block of sums: channels
 MOST_PATTERNS = 8  # each has code of its own
 MOST_BODY = 700  # multiply-adds in the code of a body, columns of taps in a loop
@@ -50,9 +52,10 @@ def spec_for(
     lanes = target.lanes(size)
     taps, steps, out = (rows.taps, columns.taps), (rows.stride, rows.dilation), (rows.out, columns.out)
     most = tuple(o for o in range(1, MOST_OUTPUTS + 1) if problem.outputs % o == 0)
-    masks = 0 if target.name == "avx512" else WIDEST
+    widest = WIDEST if rows.out >= LEAST_SUMS else WIDEST_LOW
+    masks = 0 if target.name == "avx512" else widest
     outputs, down, across = choose_block(
-        target, problem.outputs, most, taps, steps, out, problem.masked, lanes, WIDEST, ZERO + masks
+        target, problem.outputs, most, taps, steps, out, problem.masked, lanes, widest, ZERO + masks
     )
     inside = strips_inside(columns, across * lanes)
     spec = RowsSpec(
@@ -64,8 +67,8 @@ def spec_for(
         inside=any(inside), outside=not all(inside),
         streams=columns.out >= across * lanes and result_strides[3] % target.vector_bytes == 0,
     )  # fmt: skip
-    body = rows.taps * spec.block
-    if len(spec.patterns) > MOST_PATTERNS or body > MOST_BODY:
+    body, few = rows.taps * spec.block, spec.block < LEAST_SUMS <= rows.out
+    if few or len(spec.patterns) > MOST_PATTERNS or body > MOST_BODY:
         return None
     return spec
 
