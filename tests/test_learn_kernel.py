@@ -421,3 +421,47 @@ def test_what_is_not_allowed_is_refused_by_name(act: Callable[[], object], name:
 def test_an_image_smaller_than_the_kernel_is_told_so() -> None:
     with pytest.raises(ArgumentError, match=r"`size` must fit into `before`, \(5, 6\) \(got 6\)"):
         kw.learn_kernel(X, Y, 6)
+
+
+# ---------------------------------------------------------------- losses that outliers cannot rule, and frames
+
+
+@pytest.mark.parametrize("loss", ["huber", "l1"])
+def test_outliers_do_not_rule_a_robust_loss(loss: str, rng: np.random.Generator) -> None:
+    x, kernel = rng.normal(size=(70, 80)), rng.normal(size=(3, 3))
+    y = kw.corr2d(x, kernel) + 0.1 * rng.normal(size=(68, 78))
+    y[rng.random(y.shape) < 0.1] += 20
+    squared = kw.learn_kernel(x, y, 3, steps=100)
+    found = kw.learn_kernel(x, y, 3, steps=100, loss=loss)
+    assert np.abs(found.kernel - kernel).max() < 0.03 < np.abs(squared.kernel - kernel).max()
+    assert found.losses[0] > found.losses[-1] >= found.loss and found.remaining < 1e-6
+    assert any(f"The loss is {loss}" in note for note in found.notes)
+
+
+def test_hubers_minimum_is_where_its_slope_is_zero(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(40, 44)), rng.standard_t(2, size=(38, 42))
+    found = kw.learn_kernel(x, y, 3, steps=3000, loss="huber", delta=1.0, bias=True)
+    e = y - kw.corr2d(x, found.kernel) - found.bias
+    slope = np.clip(e, -1, 1)
+    assert np.abs(windows(x[np.newaxis], (3, 3)).T @ slope.ravel()).max() < 1e-6 * e.size and abs(slope.sum()) < 1e-2
+    assert math.isclose(found.loss, np.where(np.abs(e) < 1, e**2, 2 * np.abs(e) - 1).sum(), rel_tol=1e-12)
+
+
+def test_frames_show_the_way_from_the_start_to_the_end(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(30, 34)), rng.normal(size=(28, 32))
+    start = rng.normal(size=(3, 3))
+    for loss in ("squared", "huber"):
+        film = kw.learn_kernel(x, y, 3, steps=20, start=start, frames=5, loss=loss)
+        assert film.frame_steps.tolist() == [0, 5, 10, 15, 20] and film.frames.shape == (5, 3, 3)
+        assert np.array_equal(film.frames[0], start) and np.array_equal(film.frames[-1], film.kernel)
+    half = kw.learn_kernel(x, y, 3, steps=10, start=start, learning_rate=film.learning_rate)
+    whole = kw.learn_kernel(x, y, 3, steps=20, start=start, learning_rate=film.learning_rate, frames=3)
+    assert np.array_equal(whole.frames[1], half.kernel)
+    assert kw.learn_kernel(x, y, 3).frames.shape == (0, 3, 3)
+
+
+def test_losses_and_frames_that_are_not_allowed_are_refused(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(9, 9)), rng.normal(size=(7, 7))
+    for wrong, name in (({"loss": "l2"}, "loss"), ({"loss": "l1", "delta": -1}, "delta"), ({"frames": -1}, "frames")):
+        with pytest.raises(kw.errors.ArgumentError, match=f"`{name}`"):
+            kw.learn_kernel(x, y, 3, **wrong)

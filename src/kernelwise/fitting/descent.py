@@ -11,13 +11,18 @@ from ..arrays import as_image
 from ..correlation import check_threads
 from ..errors import ArgumentError, ArgumentTypeError
 from ..layers.bank import correlate_bank
-from ..problem import Axis, per_axis, whole_number
+from ..problem import Axis, one_of, per_axis, whole_number
+from . import robust
 from .learned import LearnedKernel
+from .pairs import Pair
 from .quadratic import Bowl
-from .sums import Pair, Sums, gather
+from .robust import LOSSES, Rule
+from .steps import Film, descend
+from .sums import Sums, gather
 
 MOST_TAPS = 4096  # the Gram matrix of so many takes 128 MB
 MOST_STEPS = 10**9
+MOST_FRAMES = 10_000
 BAND = 1 << 20  # pixels whose error is looked at together
 ARRIVED = 0.99  # of the way along every direction
 
@@ -32,6 +37,9 @@ def learn_kernel(
     start: Any = None,
     bias: bool = False,
     seed: int = 0,
+    loss: str = "squared",
+    delta: float | str = "auto",
+    frames: int = 0,
     threads: int | None = None,
 ) -> LearnedKernel:
     """Learn the kernel that turns one image into another, by gradient descent on the sum of squared errors.
@@ -58,6 +66,12 @@ def learn_kernel(
     start : (h, w), the kernel to begin with. If not given, it is drawn from numpy.random.default_rng(seed), uniformly
         between plus and minus 1 / sqrt(h * w), as in `Conv2D`.
     bias : whether to learn one too; it begins at 0.
+    loss : "squared", as above; or one that outliers cannot rule: "huber", which grows linearly from an error of
+        ``delta`` on, or "l1", the absolute error (rounded off below ``delta``). These are descended by reweighting: in
+        each of ROUNDS stretches of the way every squared error has the weight that its size at the start of the stretch
+        calls for.
+    delta : "auto" is 1.345 (for "l1" 0.01) times the spread of the errors, by their median.
+    frames : so many kernels on the way are kept, from the start to the end, in ``frames``.
     threads : at most this many for the sums. The bits of the result do not depend on it.
 
     Returns a LearnedKernel: ``kernel`` (h, w) float64, ``bias``, ``losses`` (the loss before each step's update),
@@ -80,13 +94,20 @@ def learn_kernel(
         raise ArgumentTypeError(f"`bias` must be True or False (got {bias!r})")
     k = _start(start, (h, w), whole_number("seed", seed, 0, 2**128)).ravel()
     threads = check_threads(threads)
+    one_of("loss", loss, LOSSES)
+    film = Film(whole_number("frames", frames, 0, MOST_FRAMES), steps)
+    start_at = np.append(k, 0.0) if bias else k
+    if loss != "squared":
+        pair = Pair(x[:, np.newaxis, np.newaxis], y[:, np.newaxis, np.newaxis])
+        rule = Rule(loss, None if delta == "auto" else _rate(delta, "delta"))
+        return robust.learn(pair, (h, w), start_at, bool(bias), rule, rate, steps, film, threads)
 
     sums = _sums(x, y, (h, w), bool(bias), threads)
-    bowl = Bowl(sums, np.append(k, 0.0) if bias else k)
+    bowl = Bowl(sums, start_at)
     rate = bowl.best_rate(steps) if rate is None else rate
     least = _loss(x, y, bowl.lowest, (h, w), threads)
     first = bowl.height(bowl.start)
-    k, heights = _descend(bowl, rate, steps)
+    k, heights = descend(bowl, rate, steps, film)
     height = bowl.height(k)
     return LearnedKernel(
         kernel=k[: h * w].reshape(h, w),
@@ -96,24 +117,13 @@ def learn_kernel(
         learning_rate=rate,
         condition=bowl.condition,
         remaining=height / first if first else 0.0,
+        frames=film.kernels((h, w)),
+        frame_steps=film.steps,
         notes=tuple(_notes(bowl, rate, steps, len(heights))),
     )
 
 
-def _descend(bowl: Bowl, rate: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel after ``steps`` steps, or after the last one that did not overflow; and the height before each."""
-    k, heights = bowl.start, np.empty(steps)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for step in range(steps):
-            following = k - rate * bowl.gradient(k)
-            heights[step] = bowl.height(k)
-            if not math.isfinite(bowl.height(following)):
-                return k, heights[: step + 1]
-            k = following
-    return k, heights
-
-
-def _sums(x: np.ndarray, y: np.ndarray, size: Pair, bias: bool, threads: int | None) -> Sums:
+def _sums(x: np.ndarray, y: np.ndarray, size: tuple[int, int], bias: bool, threads: int | None) -> Sums:
     with np.errstate(over="ignore", invalid="ignore"):
         sums = gather(x, y, size, bias, threads)
     for name, products in (("before", np.diag(sums.gram)), ("after", sums.total)):
@@ -124,7 +134,7 @@ def _sums(x: np.ndarray, y: np.ndarray, size: Pair, bias: bool, threads: int | N
     return sums
 
 
-def _loss(x: np.ndarray, y: np.ndarray, k: np.ndarray, size: Pair, threads: int | None) -> float:
+def _loss(x: np.ndarray, y: np.ndarray, k: np.ndarray, size: tuple[int, int], threads: int | None) -> float:
     """The loss of a kernel, from the images themselves, band by band."""
     h, w = size
     taps, b = k[: h * w].reshape(1, 1, h, w), k[h * w :].sum()
@@ -184,7 +194,7 @@ def _images(name: str, given: Any) -> np.ndarray:
     return images[np.newaxis] if images.ndim == 2 else images
 
 
-def _size(size: Any, x: np.ndarray) -> Pair:
+def _size(size: Any, x: np.ndarray) -> tuple[int, int]:
     h, w = per_axis("size", size, 2, 1)
     if h > x.shape[1] or w > x.shape[2]:
         raise ArgumentError(f"`size` must fit into `before`, {x.shape[1:]} (got {size!r})")
@@ -193,7 +203,7 @@ def _size(size: Any, x: np.ndarray) -> Pair:
     return h, w
 
 
-def _result(y: np.ndarray, x: np.ndarray, size: Pair) -> np.ndarray:
+def _result(y: np.ndarray, x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The valid part of ``after``."""
     (h, w), (n, rows, columns) = size, x.shape
     valid = (n, rows - h + 1, columns - w + 1)
@@ -207,9 +217,9 @@ def _result(y: np.ndarray, x: np.ndarray, size: Pair) -> np.ndarray:
     return y[:, h // 2 : h // 2 + valid[1], w // 2 : w // 2 + valid[2]]
 
 
-def _rate(rate: Any) -> float | None:
+def _rate(rate: Any, name: str = "learning_rate") -> float | None:
     """None stands for "auto"."""
-    allowed = f"`learning_rate` must be 'auto' or a positive number (got {rate!r})"
+    allowed = f"`{name}` must be 'auto' or a positive number (got {rate!r})"
     if isinstance(rate, str):
         if rate != "auto":
             raise ArgumentError(allowed)
@@ -221,7 +231,7 @@ def _rate(rate: Any) -> float | None:
     return float(rate)
 
 
-def _start(start: Any, size: Pair, seed: int) -> np.ndarray:
+def _start(start: Any, size: tuple[int, int], seed: int) -> np.ndarray:
     if start is None:
         reach = 1 / math.sqrt(size[0] * size[1])
         return np.random.default_rng(seed).uniform(-reach, reach, size)

@@ -18,6 +18,8 @@ class LearnedKernel:
     learning_rate: float
     condition: float  # largest over smallest eigenvalue of the Gram matrix; infinite if taps cannot be told apart
     remaining: float  # (loss - best) / (first loss - best), where best is the least loss there is: 1 at the start
+    frames: np.ndarray  # (n, h, w): the kernel after as many steps as ``frame_steps`` says, to be shown one by one
+    frame_steps: np.ndarray  # (n,)
     notes: tuple[str, ...]  # what one should know about this result, in sentences
 
     def summary(self) -> str:

@@ -12,7 +12,6 @@ from .result import SizeCurve
 from .system import System
 from .windows import Taps
 
-
 EXACT = 1e-12  # of the variance: squared errors below are rounding, and of all sizes that reach it the smallest is best
 
 
