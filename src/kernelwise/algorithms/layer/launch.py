@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...borders import source_index
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
@@ -17,7 +16,7 @@ from ..launch import Sheet
 from ..memory import ALIGN, aligned
 from ..memory import up as up
 from ..numbers import Number
-from . import weights
+from . import tables, weights
 from .code import FIELDS, emit
 from .spec import LayerSpec, block_channels, most_pixels
 from .weights import WeightsSpec
@@ -102,7 +101,7 @@ def plan(
     lanes, most = target.lanes(size), most_pixels(target)
     group = _row_group(rows.out, columns.out, most) if joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
-    kinds = tuple(dict.fromkeys(_outside(columns, x, tile) for x in _tiles(columns, tile)))
+    kinds = tuple(dict.fromkeys(tables.outside(columns, x, tile) for x in tables.tiles(columns, tile)))
     copied = row_bytes == 0 or (problem.padded and (group > 1 or not _left_out(problem, len(kinds))))
     pitch = ((columns.out - 1) * columns.stride + columns.reach + 1) * size if copied else row_bytes
     if group > 1:
@@ -126,18 +125,6 @@ def plan(
     )
     band = rows.out if group > 1 else _band(problem, pitch)
     return LayerPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
-
-
-def _tiles(columns: Axis, tile: int) -> list[int]:
-    """Where blocks of pixels begin; the last one is moved back."""
-    return [min(x, columns.out - tile) for x in range(0, columns.out, tile)]
-
-
-def _outside(columns: Axis, x: int, tile: int) -> tuple[int, ...]:
-    """For each tap, the pixels of the block at ``x`` that find it outside the image, as bits."""
-    at = columns.start + np.arange(x, x + tile)[None, :] * columns.stride
-    at = at + np.arange(columns.taps)[:, None] * columns.dilation
-    return tuple(sum(1 << int(q) for q in np.flatnonzero(row)) for row in (at < 0) | (at >= columns.n))
 
 
 def _left_out(problem: LayerProblem, kinds: int) -> bool:
@@ -258,82 +245,15 @@ def launch(
         sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
     weight_block = problem.channels * taps * block * size
     sheet.write(weight_block=weight_block, weight_group=weight_block * blocks)
-    _taps(plan, image_strides, sheet)
-    _columns(plan, sheet)
-    _blocks(plan, sheet)
+    tables.fill(plan, image_strides, sheet)
     floor, ceiling = (bits(limit, problem.number) for limit in limits)
     sheet.write(chunk=max(1, plan.chain // taps), floor=floor, ceiling=ceiling)
     scratch = _scratch(plan, sheet)
     return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def _blocks(plan: LayerPlan, sheet: Sheet) -> None:
-    """Where blocks of pixels lie in a row, and of which kind they are."""
-    columns, tile = plan.problem.axes[2], len(plan.spec.pixels)
-    places = [0] if plan.row_group > 1 else _tiles(columns, tile)
-    several = plan.spec.kinds if len(plan.spec.kinds) > 1 else ()
-    kinds = [several.index(_outside(columns, x, tile)) if several else 0 for x in places]
-    sheet.point("tile_kinds", np.array(kinds, np.int64))
-    sheet.write(row_group=plan.row_group, tiles=len(places), tile_last=places[-1])
-    sheet.write(pixel_step=columns.stride * plan.problem.number.bytes)
-
-
 def bits(value: float, number: Number) -> int:
     return int.from_bytes(np.asarray(value, number.dtype).tobytes().ljust(8, b"\0"), "little", signed=True)
-
-
-def _taps(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
-    planes, rows, _ = plan.problem.axes
-    border = plan.problem.border
-    panel_rows = (plan.band - 1) * rows.stride + rows.reach + 1
-    panel_plane = panel_rows * plan.panel_row
-    at = (
-        np.arange(planes.out)[:, None] * planes.stride
-        + planes.start
-        + np.arange(planes.taps)[None, :] * planes.dilation
-    )
-    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
-    virtual = np.arange((rows.out - 1) * rows.stride + rows.reach + 1) + rows.start
-    sheet.point("row_map", source_index(virtual, rows.n, border))
-    if plan.panel:
-        deep, down = panel_plane, plan.panel_row
-    else:
-        deep, down = strides[2] * planes.dilation, strides[3]
-    offsets = np.arange(planes.taps)[:, None] * deep + np.arange(rows.taps)[None, :] * (rows.dilation * down)
-    sheet.point("tap_offsets", np.ascontiguousarray(offsets.ravel()))
-    sheet.write(tap_planes=planes.taps, tap_rows=planes.taps * rows.taps, row_step=rows.stride)
-    sheet.write(panel=int(plan.panel), panel_rows=rows.reach + 1, panel_plane=panel_plane)
-    sheet.write(
-        panel_channel=plan.panel_channel if plan.panel else strides[1],
-        panel_row=plan.panel_row if plan.panel else strides[3],
-    )
-    first, stop = _rows_inside(plan)
-    sheet.point("tap_first", first)
-    sheet.point("tap_stop", stop)
-    sheet.write(ahead=0 if plan.panel else rows.stride * strides[3])
-    origin = sum(axis.start * stride for axis, stride in zip(plan.problem.axes, strides[2:], strict=True))
-    sheet.write(line_step=planes.stride * strides[2], origin=origin)
-
-
-def _rows_inside(plan: LayerPlan) -> tuple[np.ndarray, np.ndarray]:
-    """For each row of the result: the first tap row inside the image, and the one behind the last."""
-    planes, rows, _ = plan.problem.axes
-    every = planes.taps * rows.taps
-    if plan.panel or planes != ONE:
-        return np.zeros(rows.out, np.int64), np.full(rows.out, every)
-    at = np.arange(rows.out) * rows.stride + rows.start
-    stop = np.clip((rows.n - 1 - at) // rows.dilation + 1, 0, every)
-    return np.clip(-(at // rows.dilation), 0, stop), stop
-
-
-def _columns(plan: LayerPlan, sheet: Sheet) -> None:
-    axis = plan.problem.axes[2]
-    width = (axis.out - 1) * axis.stride + axis.reach + 1
-    sheet.point("column_map", source_index(np.arange(width) + axis.start, axis.n, plan.problem.border))
-    first = min(width, max(0, -axis.start))
-    stop = max(first, min(width, axis.n - axis.start))
-    sheet.write(columns=width, column_lead=axis.start, column_first=first, column_stop=stop)
-    sheet.write(mapped=int(plan.problem.border != "constant" and axis.n > 0))
 
 
 def _scratch(plan: LayerPlan, sheet: Sheet) -> int:

@@ -1,0 +1,98 @@
+"""Tables that a layer's routine reads: where taps, columns and blocks of pixels lie, and what is outside the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...borders import source_index
+from ...problem import Axis
+from ..launch import Sheet
+
+if TYPE_CHECKING:
+    from .launch import LayerPlan
+
+
+def fill(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
+    """All tables of a launch. ``strides`` of the image, in bytes: batch, channel, plane, row, column."""
+    _taps(plan, strides, sheet)
+    _columns(plan, sheet)
+    _blocks(plan, sheet)
+
+
+def tiles(columns: Axis, tile: int) -> list[int]:
+    """Where blocks of pixels begin; the last one is moved back."""
+    return [min(x, columns.out - tile) for x in range(0, columns.out, tile)]
+
+
+def outside(columns: Axis, x: int, tile: int) -> tuple[int, ...]:
+    """For each tap, the pixels of the block at ``x`` that find it outside the image, as bits."""
+    at = columns.start + np.arange(x, x + tile)[None, :] * columns.stride
+    at = at + np.arange(columns.taps)[:, None] * columns.dilation
+    return tuple(sum(1 << int(q) for q in np.flatnonzero(row)) for row in (at < 0) | (at >= columns.n))
+
+
+def _taps(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
+    planes, rows, _ = plan.problem.axes
+    border = plan.problem.border
+    panel_rows = (plan.band - 1) * rows.stride + rows.reach + 1
+    panel_plane = panel_rows * plan.panel_row
+    at = (
+        np.arange(planes.out)[:, None] * planes.stride
+        + planes.start
+        + np.arange(planes.taps)[None, :] * planes.dilation
+    )
+    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
+    virtual = np.arange((rows.out - 1) * rows.stride + rows.reach + 1) + rows.start
+    sheet.point("row_map", source_index(virtual, rows.n, border))
+    if plan.panel:
+        deep, down = panel_plane, plan.panel_row
+    else:
+        deep, down = strides[2] * planes.dilation, strides[3]
+    offsets = np.arange(planes.taps)[:, None] * deep + np.arange(rows.taps)[None, :] * (rows.dilation * down)
+    sheet.point("tap_offsets", np.ascontiguousarray(offsets.ravel()))
+    sheet.write(tap_planes=planes.taps, tap_rows=planes.taps * rows.taps, row_step=rows.stride)
+    sheet.write(panel=int(plan.panel), panel_rows=rows.reach + 1, panel_plane=panel_plane)
+    sheet.write(
+        panel_channel=plan.panel_channel if plan.panel else strides[1],
+        panel_row=plan.panel_row if plan.panel else strides[3],
+    )
+    first, stop = _rows_inside(plan)
+    sheet.point("tap_first", first)
+    sheet.point("tap_stop", stop)
+    sheet.write(ahead=0 if plan.panel else rows.stride * strides[3])
+    origin = sum(axis.start * stride for axis, stride in zip(plan.problem.axes, strides[2:], strict=True))
+    sheet.write(line_step=planes.stride * strides[2], origin=origin)
+
+
+def _rows_inside(plan: LayerPlan) -> tuple[np.ndarray, np.ndarray]:
+    """For each row of the result: the first tap row inside the image, and the one behind the last."""
+    planes, rows, _ = plan.problem.axes
+    every = planes.taps * rows.taps
+    if plan.panel or planes.taps > 1:
+        return np.zeros(rows.out, np.int64), np.full(rows.out, every)
+    at = np.arange(rows.out) * rows.stride + rows.start
+    stop = np.clip((rows.n - 1 - at) // rows.dilation + 1, 0, every)
+    return np.clip(-(at // rows.dilation), 0, stop), stop
+
+
+def _columns(plan: LayerPlan, sheet: Sheet) -> None:
+    axis = plan.problem.axes[2]
+    width = (axis.out - 1) * axis.stride + axis.reach + 1
+    sheet.point("column_map", source_index(np.arange(width) + axis.start, axis.n, plan.problem.border))
+    first = min(width, max(0, -axis.start))
+    stop = max(first, min(width, axis.n - axis.start))
+    sheet.write(columns=width, column_lead=axis.start, column_first=first, column_stop=stop)
+    sheet.write(mapped=int(plan.problem.border != "constant" and axis.n > 0))
+
+
+def _blocks(plan: LayerPlan, sheet: Sheet) -> None:
+    """Where blocks of pixels lie in a row, and of which kind they are."""
+    columns, tile = plan.problem.axes[2], len(plan.spec.pixels)
+    places = [0] if plan.row_group > 1 else tiles(columns, tile)
+    several = plan.spec.kinds if len(plan.spec.kinds) > 1 else ()
+    kinds = [several.index(outside(columns, x, tile)) if several else 0 for x in places]
+    sheet.point("tile_kinds", np.array(kinds, np.int64))
+    sheet.write(row_group=plan.row_group, tiles=len(places), tile_last=places[-1])
+    sheet.write(pixel_step=columns.stride * plan.problem.number.bytes)
