@@ -38,10 +38,12 @@ PART_STRIPS = 64  # sums in memory that are added up to one
 PARTIAL_BYTES = 16 << 20  # what the sums of further parts may take
 # Nanoseconds for float32 in 16 lanes, one thread, on an AMD EPYC of the Zen 5 generation
 DIRECT = 0.0108  # for each multiply-add of `slopes`
+COPY = 0.5  # for each pixel and channel that it copies
+COLLECT = 15.0  # for each pair of channel and output whose taps it collects
 PRODUCT = 0.0095  # for each multiply-add between tiles
 ENTER = 7.2  # for each tile and channel, to transform pixels
-FINISH = 10.0  # for each pair of channel and output, to make taps and store them
-LEAST_CHANNELS = 5  # of a block: with fewer, sums wait for each other
+FINISH = 5.0  # for each pair of channel and output, to make taps and store them
+LEAST_CHANNELS = 8  # with fewer, sums wait for each other and little is gained
 
 
 class SlopeTilesPlan(NamedTuple):
@@ -75,17 +77,18 @@ def worthwhile(axes: Axes, channels: int, outputs: int, images: int, number: Num
     """Three by three taps next to each other, every pixel asked for, float32; and less work than all the products."""
     planes, rows, columns = axes
     square = all((a.taps, a.stride, a.dilation) == (TAPS, 1, 1) for a in (rows, columns))
-    if not square or planes != ONE or number.dtype != np.float32:
+    if not square or planes != ONE or number.dtype != np.float32 or channels < LEAST_CHANNELS:
         return False
     lanes = target.lanes(number.bytes)
     tiles, width = (
         images * -(-rows.out // STEP) * -(-columns.out // STEP),
         up(outputs, min(2, -(-outputs // lanes)) * lanes),
     )
-    blocks = -(-channels // most_pixels(target))
-    products = blocks * max(-(-channels // blocks), LEAST_CHANNELS) * width
-    fast = tiles * (POSITIONS * products * PRODUCT + (up(channels, lanes) + width) * ENTER) + channels * width * FINISH
-    return fast < images * rows.out * columns.out * SQUARE * channels * up(outputs, lanes) * DIRECT
+    each = POSITIONS * channels * width * PRODUCT + (up(channels, lanes) + width) * ENTER
+    fast = tiles * each + channels * width * FINISH
+    pixels = images * rows.out * columns.out
+    direct = pixels * (SQUARE * channels * up(outputs, lanes) * DIRECT + (channels + outputs) * COPY)
+    return fast < direct + channels * outputs * COLLECT
 
 
 @lru_cache(maxsize=1024)
