@@ -25,7 +25,10 @@ def operator(function: F) -> F:
         try:
             result = function(*args, **kwargs)
         except (TypeError, AttributeError) as error:
-            raise _reason(function.__name__, signature, arrays, args, kwargs, error) from None
+            reason = _reason(function.__name__, signature, arrays, args, kwargs, error)
+            if reason is error:
+                raise
+            raise reason from None
         return result if out is None else put(out, result)
 
     return call  # type: ignore[return-value]
@@ -45,10 +48,8 @@ def _reason(
     """The error MXNet has for a call that could not be made."""
     for argument in kwargs:
         if argument not in signature.parameters:
-            return MXNetError(
-                f"Cannot find argument '{argument}', Possible Arguments:\n----------------\n"
-                + "\n".join(f"{one}" for one in list(signature.parameters.values())),
-            )
+            possible = "\n".join(signature.parameters)
+            return MXNetError(f"Cannot find argument '{argument}', Possible Arguments:\n----------------\n{possible}")
     try:
         bound = signature.bind_partial(*args, **kwargs)
     except TypeError:

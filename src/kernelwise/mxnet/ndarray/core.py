@@ -1,8 +1,10 @@
 """What an array is: numbers in a torch tensor, and what is recorded about them.
 
-Two tensors share an array's memory. `data` knows nothing of gradients; every operation outside of ``autograd.record()``
-uses it. `node` is there for arrays that gradients flow through, and operations use it while they are recorded. So
-nothing need be switched on or off, and memory may be written to between recordings, as MXNet's programs do.
+An array has two tensors of the same numbers. `data` knows nothing of gradients; every operation outside of
+``autograd.record()`` uses it. `node` is there for arrays that gradients flow through, and operations use it while they
+are recorded. So nothing need be switched on or off, and arrays may be written to between recordings, as programs for
+MXNet do. The two share their memory until somebody looks at it from elsewhere while recording: then `data` is what is
+written in place, for all to see, and `node` another tensor, so that what operations have kept for gradients stays.
 
 `data` is contiguous in C order at all times, so that MXNet's rules for views hold: a slice of it that is contiguous too
 is a view, and so is every reshape.
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
 class Core:
     """The numbers of an array, without its operators and methods."""
 
-    __slots__ = ("data", "node", "ctx", "root", "viewed", "marked", "__weakref__")
+    __slots__ = ("data", "node", "ctx", "root", "viewed", "origin", "marked", "__weakref__")
 
     def __init__(self, data: Tensor, node: Tensor | None = None, ctx: Context = CPU, root: Core | None = None) -> None:
         self.data = data
-        self.node = node  # the same memory, in torch's graph
+        self.node = node  # the same numbers, in torch's graph
         self.ctx = ctx
         self.root = root  # the array whose memory this is a view of
         self.viewed = False  # whether there may be views of it
+        self.origin: Any = None  # of a view: the root's node that its own was taken from
         self.marked: Any = None  # what `graph.mark` keeps: where gradients go
 
     @property
@@ -69,6 +72,7 @@ class Core:
         return "default"
 
 
+CONSTANT = object()  # the origin of views that were taken out of what is recorded
 _made: Callable[..., NDArray]
 
 
@@ -91,14 +95,17 @@ def recorded(out: Tensor, ctx: Context = CPU) -> NDArray:
 
 
 def graph(array: Core) -> Tensor:
-    """The tensor that a recorded operation reads."""
-    node = array.node
-    if node is not None:
-        return node
+    """The tensor that a recorded operation reads. A view's follows what was written into the array it is a view of."""
     root = array.root
-    if root is not None and root.node is not None and root.marked is None:
-        return view_of(root.node, array, root)  # something recorded was written into the memory it shares
-    return array.data
+    if root is not None and root.node is not array.origin and array.origin is not CONSTANT and not is_leaf(root):
+        array.node = None if root.node is None else view_of(root.node, array, root)
+        array.origin = root.node
+    return array.data if array.node is None else array.node
+
+
+def is_leaf(array: Core) -> bool:
+    """Whether it has a gradient attached: its node depends on nothing."""
+    return array.node is not None and array.node.is_leaf
 
 
 def view_of(node: Tensor, array: Core, root: Core) -> Tensor:
@@ -114,16 +121,37 @@ def apply(function: Callable[..., Tensor], *arrays: Core, **options: Any) -> NDA
     return _made(function(*[array.data for array in arrays], **options), None, arrays[0].ctx)
 
 
-def view(array: Core, data: Tensor, node: Callable[[Tensor], Tensor]) -> NDArray:
-    """A view: ``data`` is the part of the array's memory, ``node(tensor)`` takes the same part of its tensor."""
+def view(array: Core, part: Tensor, take: Callable[[Tensor], Tensor]) -> NDArray:
+    """A view of ``part`` of the array's memory, which ``take`` finds in a tensor of the array's shape.
+
+    Of what is recorded it knows if it was made while recording, or before anything was.
+    """
     root = array if array.root is None else array.root
+    if root.node is None and array.node is None:
+        root.viewed = True
+        return _made(part, None, array.ctx, root)
+    if not STATE.recording:
+        root.viewed = True
+        made = _made(part, None, array.ctx, root)
+        made.origin = CONSTANT
+        return made
+    whole = graph(array)
+    if not is_leaf(root) and separate(root):
+        part = take(array.data)
     root.viewed = True
-    if STATE.recording:
-        whole = graph(array)
-        if whole.requires_grad:
-            part = node(whole)
-            return _made(part.detach(), part, array.ctx, root)
-    return _made(data, None, array.ctx, root)
+    made = _made(part, None, array.ctx, root)
+    if whole.requires_grad:
+        made.node, made.origin = take(whole), root.node
+    return made
+
+
+def separate(root: Core) -> bool:
+    """Memory of its own for `data`, while nobody else looks at it. Returns whether it has moved."""
+    node = root.node
+    if node is None or root.viewed or node.data_ptr() != root.data.data_ptr():
+        return False
+    root.data = root.data.clone()
+    return True
 
 
 def is_array(value: Any) -> bool:

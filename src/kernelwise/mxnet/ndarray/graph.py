@@ -15,7 +15,7 @@ from torch import Tensor
 from ..base import MXNetError
 from ..recording import STATE
 from . import dtypes
-from .core import Core, apply, graph, plain, recorded
+from .core import Core, apply, graph, is_leaf, plain, recorded, separate
 
 REQUESTS = ("write", "add", "null")
 NOT_RECORDED = (
@@ -93,9 +93,10 @@ def grad_of(self: Core) -> Any:
 
 def detach(self: Core) -> Any:
     """The same memory, without what is recorded."""
+    root = self if self.root is None else self.root
+    separate(root)
     found = plain(self.data, self.ctx)
-    found.viewed = True
-    (self if self.root is None else self.root).viewed = True
+    found.viewed = root.viewed = True
     return found
 
 
@@ -150,7 +151,7 @@ def gradients(
 def forget(heads: Iterable[Core]) -> None:
     """What led to these arrays has been used up."""
     for head in heads:
-        if head.marked is None:
+        if not is_leaf(head):
             head.node = None
 
 

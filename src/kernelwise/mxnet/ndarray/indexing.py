@@ -16,12 +16,14 @@ from torch import Tensor
 from ..base import MXNetError
 from ..recording import STATE
 from . import dtypes
-from .core import Core, apply, graph, view, view_of
-from .graph import LEAF_WRITTEN, explained
+from .core import Core, apply, graph, is_leaf, view, view_of
+from .graph import LEAF_WRITTEN
 from .keys import PLAIN, basic, check_empty, check_range, cut, places, turned
 
 if TYPE_CHECKING:
     from .array import NDArray
+
+NUMBERS = (int, float)
 
 
 # ---------------------------------------------------------------- reading
@@ -40,7 +42,7 @@ def getitem(self: Core, key: Any) -> NDArray:
         part = part.view(1)
     elif part.numel() == 0:
         check_empty(parts, data.shape)
-    if part.is_contiguous() and part.data_ptr() >= data.data_ptr() and _same_memory(part, data):
+    if part.is_contiguous() and _same_memory(part, data):
         shape = part.shape
         return view(self, part, lambda whole: cut(whole, parts).view(shape))
     return apply(lambda whole: cut(whole, parts).contiguous(), self)
@@ -69,23 +71,31 @@ def setitem(self: Core, key: Any, value: Any) -> None:
     if STATE.recording and (graph(self).requires_grad or (isinstance(value, Core) and graph(value).requires_grad)):
         _write_recorded(self, parts, value)
         return
-    if (
-        (type(value) is float or type(value) is int)
-        and PLAIN.issuperset(map(type, parts))
-        and self.data.is_floating_point()
-    ):
+    alone = self.root is None and self.node is None
+    if alone and type(value) in NUMBERS and self.data.is_floating_point() and PLAIN.issuperset(map(type, parts)):
         try:
             self.data[parts] = value
             return
         except (IndexError, ValueError):
             pass  # said better below
-    _write(self.data, parts, _values(self, value, False))
+    write_plainly(self, parts, _values(self, value, False))
+
+
+def write_plainly(self: Core, parts: tuple[Any, ...], values: Any) -> None:
+    """Into the array's memory, and into what is recorded of it where that lies elsewhere."""
+    _write(self.data, parts, values)
+    root = self if self.root is None else self.root
+    node = root.node
+    if node is not None and node.data_ptr() != root.data.data_ptr():
+        _write(node.detach() if root is self else view_of(node.detach(), self, root), parts, values)
 
 
 def _write(tensor: Tensor, parts: tuple[Any, ...], value: Any) -> None:
     """tensor[parts] = value, a number or a tensor of the same dtype."""
     if isinstance(value, (int, float)):
         value = torch.tensor(value if tensor.dtype.is_floating_point else int(value), dtype=tensor.dtype)
+    elif _same_memory(value, tensor):
+        value = value.clone()  # x[0:2] = x[1:3]
     if not PLAIN.issuperset(map(type, parts)):
         tensor[parts] = fitted(value, tensor[parts].shape)
         return
@@ -138,39 +148,26 @@ def _values(self: Core, value: Any, node: bool) -> Any:
 
 
 def _write_recorded(self: Core, parts: tuple[Any, ...], value: Any) -> None:
-    """The same, so that gradients know of it.
-
-    An array that nothing views gets new memory, and what was recorded with the old stays right. Where there are views,
-    all of them must see it: torch writes in place, and finds out if what was recorded needs the old numbers.
-    """
+    """The same, so that gradients know of it: into a copy of what is recorded, and into the memory that views share."""
     root = self if self.root is None else self.root
-    if any(array.marked is not None and array.node is not None for array in (self, root)):
+    if is_leaf(self) or is_leaf(root):
         raise MXNetError(LEAF_WRITTEN)
     values = _values(self, value, True)
-    try:
-        if root is self and not self.viewed:
-            made = graph(self).clone()
-            _write(made, parts, values)
-        else:
-            whole = root.data.detach() if root.node is None else root.node
-            made = whole if root is self else view_of(whole, self, root)
-            _write(made, parts, values)
-            if root is not self:
-                root.node = whole
-                made = view_of(whole, self, root)
-    except RuntimeError as error:
-        raise explained(error) from error
-    self.node = made if made.requires_grad else None
-    if root is self:
-        self.data = made.detach()
+    made = graph(root).clone()
+    _write(made if root is self else view_of(made, self, root), parts, values)
+    if root.viewed:
+        _write(self.data, parts, values.detach() if isinstance(values, Tensor) else values)
+    else:
+        root.data = made.detach()
+    root.node = made if made.requires_grad else None
 
 
 def take_over(self: Core, new: Core) -> Core:
     """self[:] = new, for ``self += other``: while recorded, without writing over numbers that gradients may need."""
     if not STATE.recording or not (graph(self).requires_grad or graph(new).requires_grad):
-        self.data.copy_(new.data)
+        write_plainly(self, (slice(None),) if self.data.ndim else (), new.data)
         return self
-    if self.marked is not None and self.node is not None:
+    if is_leaf(self):
         raise MXNetError(LEAF_WRITTEN)
     if self.root is None and not self.viewed:
         self.data, self.node = new.data, new.node

@@ -109,7 +109,7 @@ def reshape_method(self: Core, *shape: Any, **kwargs: Any) -> NDArray:
         )
     if asked < size:
         raise ValueError(f"Cannot reshape array of size {size} into shape {tuple(codes)}")
-    return view(self, self.data.view(sizes), lambda tensor: tensor.reshape(sizes))
+    return view(self, self.data.view(sizes), lambda tensor: tensor.view(sizes))
 
 
 def _whole(code: Any) -> int:
