@@ -242,8 +242,9 @@ def conv_weight_gradient(
     taps : of the kernels on each spatial axis, (kh, kw), or a number for all.
     others : as in `conv`.
 
-    Returns (o, c / groups, *taps) of the dtype of x. precision="exact": added up in float64, in short stretches in the
-    images' dtype. Bits do not depend on ``threads``.
+    Returns (o, c / groups, *taps) of the dtype of x. With precision="exact" its products are added up in float64, in
+    short stretches in the images' dtype; "fast" may use Winograd's algorithm for three by three taps in float32, with
+    an error up to 5e-6 of the largest result. Bits do not depend on ``threads``.
 
     Raises ArgumentError or ArgumentTypeError naming the argument.
 
