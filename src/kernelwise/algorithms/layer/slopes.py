@@ -120,8 +120,8 @@ def _emit_block(w: Writer) -> None:
     pixel, slope = w.together * w.size, w.outputs * w.size
     row_bytes = a.integer("panel_row")
     zero = [fn.constant(w.vector, 0.0)] * (spec.pairs * spec.vectors)
-    for line in range(0, w.place_bytes, LINE):  # until it is needed, it will have come
-        fn.prefetch(place + line, write=True)
+    for at in range(0, w.place_bytes, LINE):  # until it is needed, it will have come
+        fn.prefetch(place + at, write=True)
     with fn.counted(0, images, carry=zero) as n:
         with fn.counted(0, rows, carry=n.carried) as r:
             line = x + n.index * a.integer("panel_image") + r.index * (row_bytes * spec.row_step)
