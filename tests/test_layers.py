@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import kernelwise as kw
-from kernelwise.algorithms import direct_lags
-from kernelwise.algorithms import routine
+from kernelwise.algorithms import direct_lags, routine
 from kernelwise.errors import ArgumentError, ArgumentTypeError, KernelwiseError
 from kernelwise.jit import target
 from kernelwise.layers import Conv2D, Gradients
