@@ -1,10 +1,10 @@
 """Convolution layers beside the engines that run them: forward, forward and backward together, weight gradients.
 
 All in float32. Everybody's error is measured against the definition in float64 before anything is timed, and reported.
-Ours is a layer whose weights are packed before, as `kernelwise.torch.accelerate` keeps them, with a result made before;
-without PyTorch it is `kw.conv`, which packs them in every call. Other ways of ours are timed beside it, for the JSON:
-"kernelwise exact" never uses Winograd's algorithm, "kernelwise conv" is `kw.conv` with out=, "kernelwise channels_last"
-the packed layer in that layout. Engines: rivals/engines/. Gradients: layer_gradients.py.
+Ours is `kw.PreparedConv`, whose weights are packed before, with a result made before. Other ways of ours are timed
+beside it, for the JSON: "kernelwise exact" never uses Winograd's algorithm, "kernelwise conv" is `kw.conv` with out=,
+which packs weights in every call, "kernelwise channels_last" the prepared layer in that layout. Engines:
+rivals/engines/. Gradients: layer_gradients.py.
 """
 
 from __future__ import annotations
@@ -128,51 +128,33 @@ def _rival(engine: ModuleType, call: Call, truth: np.ndarray) -> Rival:
 
 def _our_ways(layer: Layer, threads: int) -> Iterator[Call]:
     """First what the ratio is of, then the others."""
-    plain = _conv(layer, threads)
-    if not rivals.is_installed("torch"):
-        yield replace(plain, name=ours.NAME)
-    else:
-        yield _packed(layer, ours.NAME, "fast")
-        yield plain
-        yield _packed(layer, f"{ours.NAME} channels_last", "fast", last=True)
+    yield _prepared(layer, threads, ours.NAME)
+    yield _prepared(layer, threads, f"{ours.NAME} channels_last", last=True)
+    yield _conv(layer, threads)
     if layer.taps == 3 and layer.stride == layer.groups == 1:
-        yield _packed(layer, f"{ours.NAME} exact", "exact") if rivals.is_installed("torch") else _exact(layer, threads)
+        yield _prepared(layer, threads, f"{ours.NAME} exact", "exact")
 
 
-def _conv(layer: Layer, threads: int, precision: str = "fast", name: str = f"{ours.NAME} conv") -> Call:
+def _prepared(layer: Layer, threads: int, name: str, precision: str = "fast", last: bool = False) -> Call:
+    """A layer whose weights are packed once, with its images and its result in either layout."""
+    planned = kw.PreparedConv(
+        layer.w, stride=layer.stride, padding=layer.padding, groups=layer.groups, precision=precision,
+        layout="channels_last" if last else "channels_first", threads=threads,
+    )  # fmt: skip
+    x, shape = layer.x, layer.y_shape
+    if last:
+        x, shape = np.ascontiguousarray(x.transpose(0, 2, 3, 1)), (shape[0], *shape[2:], shape[1])
+    out = np.empty(shape, np.float32)
+    result = out.transpose(0, 3, 1, 2) if last else out
+    return Call(name, lambda: planned(x, out), lambda: np.ascontiguousarray(result))
+
+
+def _conv(layer: Layer, threads: int) -> Call:
     out = np.empty(layer.y_shape, np.float32)
     x, w = layer.x, layer.w
     step, side, groups = layer.stride, layer.padding, layer.groups
 
     def run() -> None:
-        kw.conv(x, w, stride=step, padding=side, groups=groups, precision=precision, out=out, threads=threads)
+        kw.conv(x, w, stride=step, padding=side, groups=groups, out=out, threads=threads)
 
-    return Call(name, run, lambda: out)
-
-
-def _exact(layer: Layer, threads: int) -> Call:
-    return _conv(layer, threads, "exact", f"{ours.NAME} exact")
-
-
-def _packed(layer: Layer, name: str, precision: str, last: bool = False) -> Call:
-    """A layer as `accelerate` keeps it; threads are torch's, which the benchmark sets."""
-    import torch
-
-    from kernelwise.torch import engine
-    from kernelwise.torch.geometry import geometry
-    from kernelwise.torch.prepared import Prepared as Packed
-
-    order = torch.channels_last if last else torch.contiguous_format
-    x = torch.from_numpy(layer.x).contiguous(memory_format=order)
-    w = torch.from_numpy(layer.w)
-    out = torch.empty(layer.y_shape, memory_format=order)
-    of = geometry(2, layer.stride, layer.padding, 1, layer.groups, layer.w_shape[2:])
-    assert of is not None
-    packed = Packed()
-
-    def run() -> None:
-        engine.PRECISION = precision
-        packed.forward(x, w, None, of, None, out)
-        engine.PRECISION = "fast"
-
-    return Call(name, run, lambda: np.ascontiguousarray(out.numpy()))
+    return Call(f"{ours.NAME} conv", run, lambda: out)
