@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import correlation, plan
-from .algorithms import lag_sums, layout, routine, spare
+from .algorithms import boxes, lag_sums, layout, routine, spare, totals
 from .algorithms.fourier import launch
 from .jit.compile import disk_cache
 
@@ -22,6 +22,8 @@ def clear_cache(disk: bool = False) -> None:
     layout.layout.cache_clear()
     routine.clear()
     lag_sums.forget()
+    boxes.forget()
+    totals.forget()
     launch.forget()
     spare.forget()
     if passes := sys.modules.get("kernelwise.algorithms.canny.launch"):

@@ -19,6 +19,7 @@ from . import direct_lags
 from .fourier_lags import launch as transforms
 from .fourier_lags.cut import Cut, cut
 from .fourier_lags.spec import Stack
+from .numbers import readable
 from .routine import current_target
 
 Pair = tuple[int, int]
@@ -82,8 +83,8 @@ def joint_lag_sums(
     """
     if method not in METHODS:
         raise ArgumentError(f"`method` must be one of {', '.join(map(repr, METHODS))} (got {method!r})")
-    b = _readable(b)
-    asked = [Lagged(_readable(one.a), one.taps, one.start, one.centre) for one in asked]
+    b = readable(b)
+    asked = [Lagged(readable(one.a), one.taps, one.start, one.centre) for one in asked]
     if any(len(one.a) != len(b) for one in asked):
         raise ArgumentError(f"`a` must have as many images as `b`, {len(b)} (got {[len(one.a) for one in asked]})")
     if any(one.a.size == 0 for one in asked) or b.size == 0:
@@ -136,13 +137,6 @@ def _chosen(
         for s, dtype in zip(stacks, stored, strict=True)
     )
     return of if of.nanoseconds < alone else None
-
-
-def _readable(x: np.ndarray) -> np.ndarray:
-    """The array itself where generated code can read it; a copy where it cannot (float16, foreign byte order)."""
-    if x.dtype.kind == "b":
-        return x.view(np.uint8)
-    return np.require(x, np.float32 if x.dtype.char == "e" else x.dtype.newbyteorder("="), "A")
 
 
 def forget() -> None:

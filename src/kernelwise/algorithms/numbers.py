@@ -111,3 +111,10 @@ def _rounded(fn: Function, value: Value, summed: Number, result: Number) -> Valu
     rounded = value + ROUNDERS[value.type.element]
     whole = TYPES[summed.bytes].of(value.type.lanes)
     return fn.emit(whole, f"bitcast {rounded.typed} to {whole.text}").to(result.type, "trunc")
+
+
+def readable(x: np.ndarray) -> np.ndarray:
+    """The array itself where generated code can read it; a copy where it cannot (float16, foreign byte order)."""
+    if x.dtype.kind == "b":
+        return x.view(np.uint8)
+    return np.require(x, np.float32 if x.dtype.char == "e" else x.dtype.newbyteorder("="), "A")

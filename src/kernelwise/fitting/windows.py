@@ -5,20 +5,24 @@
 For two taps that lie d apart this is the sum of x[q] * x[q + d] over the box of pixels q that the first tap meets. The
 boxes share all but a few pixels at the edges of the image. So every axis is cut into *cells* (see cells.py): the first
 taps - 1 pixels one by one, the core, the last taps - 1 one by one. Products are summed over each cell, which are lag
-sums, and a box is a run of neighbouring cells.
+sums (see strips.py), and a box is a run of neighbouring cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
+from ..algorithms.boxes import add_boxes
 from ..algorithms.lag_sums import Lagged, joint_lag_sums
+from ..algorithms.totals import image_totals
 from .cells import Cells, box_sums
+from .strips import edges
 
 Taps = tuple[int, int, int]
+PATCHES = 4096  # windows that are gathered at a time
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,11 @@ def products_and_matches(y: np.ndarray, x: np.ndarray, taps: Taps, how: How = PL
 
 def sums_and_squares(y: np.ndarray, how: How) -> tuple[np.ndarray, np.ndarray]:
     """(m,) sums of the channels of y (n, m, planes, rows, columns) and of their squares, how.after taken from all."""
-    total, squares = np.zeros(y.shape[1]), np.zeros(y.shape[1])
-    for m in range(y.shape[1]):
-        for plane in flat_planes(y[:, m : m + 1]):
-            ones = np.broadcast_to(np.float64(1), plane.shape)
-            total[m] += _lag_sums(ones, plane, (1, 1), (0, 0), (0.0, how.after), how)[0, 0, 0, 0]
-            squares[m] += _lag_sums(plane, plane, (1, 1), (0, 0), (how.after, how.after), how)[0, 0, 0, 0]
+    found = [
+        [image_totals(plane[:, 0], how.after, how.threads) for plane in flat_planes(y[:, m : m + 1])]
+        for m in range(y.shape[1])
+    ]
+    total, squares = np.array(found).sum(axis=1).T
     return total, squares
 
 
@@ -129,12 +132,22 @@ def _core(a: np.ndarray, rows: Cells, columns: Cells) -> np.ndarray:
 def _cell_sums(x: np.ndarray, cells: list[Cells], how: How) -> np.ndarray:
     """(c, planes, row cells, column cells): sums of x over the cells of each plane."""
     rows, columns = cells
-    down = np.zeros((x.shape[1], x.shape[2], rows.count, x.shape[4]))
-    for at, cell in enumerate(rows.all):
-        part = x[:, :, :, cell.start : cell.stop]
-        down[:, :, at] = part.sum(axis=(0, 3), dtype=np.float64) - how.before * len(x) * len(cell)
-    found = [down[..., cell.start : cell.stop].sum(axis=-1) for cell in columns.all]
-    return np.stack(found, axis=-1)
+    channels, planes = x.shape[1:3]
+    found = np.zeros((channels, planes, rows.count, columns.count))
+    r, c = rows.single_pixels, columns.single_pixels
+    at_r, at_c = ([along.cell(pixel) for pixel in singles] for along, singles in ((rows, r), (columns, c)))
+    of_r = (x[:, :, :, r].astype(np.float64) - how.before).sum(axis=0)  # (c, planes, single rows, columns)
+    found[:, :, np.array(at_r, np.intp)[:, np.newaxis], at_c] = of_r[..., c]
+    if columns.core:
+        found[:, :, at_r, columns.core.start] = of_r[..., columns.core.start : columns.core.stop].sum(axis=-1)
+    if rows.core:
+        of_c = x[:, :, :, rows.core.start : rows.core.stop][..., c].sum(axis=(0, 3), dtype=np.float64)
+        found[:, :, rows.core.start, at_c] = of_c - how.before * len(x) * len(rows.core)
+    if rows.core and columns.core:
+        for k, z in np.ndindex(channels, planes):
+            core = _core(x[:, k : k + 1, z], rows, columns)[:, 0]
+            found[k, z, rows.core.start, columns.core.start] = image_totals(core, how.before, how.threads)[0]
+    return found
 
 
 def _pairs_of_planes(x: np.ndarray, cell: range, dz: int, taps: tuple[int, int], how: How) -> np.ndarray:
@@ -164,109 +177,37 @@ def _plane_products(
     the lag sums over the cores of both axes, where they are known."""
     (kh, kw), channels = taps, a.shape[1]
     rows, columns = Cells.of(a.shape[2], kh), Cells.of(a.shape[3], kw)
-    products = _Products.of(a, b, rows, columns, downs, how, core)
+    if not (rows.core and columns.core):
+        return _gathered_products(a, b, taps, downs, mirror, how)
+    if core is None:
+        lags, start = (len(downs), 2 * kw - 1), (rows.core.start + downs.start, 0)
+        core = _lag_sums(_core(a, rows, columns), b, lags, start, (how.before, how.before), how)
     gram = np.zeros((channels, kh, kw, channels, kh, kw))
-    for dy in downs:
-        boxes = box_sums(box_sums(products.cells(dy), rows.run, 3), columns.run, 4)
-        for dx in range(1 - kw, kw):
-            u, v = np.ogrid[max(0, -dy) : min(kh, kh - dy), max(0, -dx) : min(kw, kw - dx)]
-            found = boxes[:, :, dx + kw - 1, u, v].transpose(2, 3, 0, 1)
-            gram[:, u, v, :, u + dy, v + dx] = found
-            if mirror:
-                gram[:, u + dy, v + dx, :, u, v] = found.swapaxes(2, 3)
+    near = edges(a, b, taps, downs, core, how.before, how.threads)
+    add_boxes(near, taps, downs.start, mirror, gram, how.threads)
+    if mirror:  # in the same row every pair of taps was found from either side, and rounded in two ways
+        for u in range(kh):
+            row = gram[:, u, :, :, u]
+            row[...] = (row + row.transpose(2, 3, 0, 1)) / 2
     return gram
 
 
-@dataclass(frozen=True)
-class _Products:
-    """Sums of a[i, q] * b[j, q + (dy, dx)] over cells, by [i, j, dy - first, dx + kw - 1, ...]."""
-
-    a: np.ndarray
-    b: np.ndarray
-    rows: Cells
-    columns: Cells
-    downs: range
-    core: np.ndarray  # [...]
-    single_rows: np.ndarray  # [..., row cell], over the core of the columns
-    single_columns: np.ndarray  # [..., column cell], over the core of the rows
-
-    centre: float  # taken from every pixel of a and of b
-
-    @classmethod
-    def of(
-        cls,
-        a: np.ndarray,
-        b: np.ndarray,
-        rows: Cells,
-        columns: Cells,
-        downs: range,
-        how: How,
-        core: np.ndarray | None,
-    ) -> _Products:
-        lags = len(downs), 2 * columns.taps - 1
-        shape = (a.shape[1], a.shape[1], *lags)
-        start = rows.core.start + downs.start
-        if core is None and rows.core and columns.core:
-            core = _lag_sums(_core(a, rows, columns), b, lags, (start, 0), (how.before, how.before), how)
-        elif core is None:
-            core = np.zeros(shape)
-        single_rows = np.zeros((*shape, rows.count))
-        if columns.core:
-            for s, t, found in _single(a, b, rows, columns, lags[1], 0, how):
-                if t - s in downs:
-                    single_rows[:, :, t - s - downs.start, :, rows.cell(s)] = found
-        single_columns = np.zeros((*shape, columns.count))
-        if rows.core:
-            turned = a.swapaxes(2, 3), b.swapaxes(2, 3)
-            for s, t, found in _single(*turned, columns, rows, lags[0], start, how):
-                if abs(t - s) < columns.taps:
-                    single_columns[:, :, :, t - s + columns.taps - 1, columns.cell(s)] = found
-        return cls(a, b, rows, columns, downs, core, single_rows, single_columns, how.before)
-
-    def cells(self, dy: int) -> np.ndarray:
-        """[i, j, dx + kw - 1, row cell, column cell]"""
-        core_row, core_column = self.rows.core.start, self.columns.core.start  # their numbers among the cells
-        at = dy - self.downs.start
-        cells = np.zeros((*self.core.shape[:2], self.core.shape[3], self.rows.count, self.columns.count))
-        if self.columns.core:
-            cells[..., core_column] = self.single_rows[:, :, at]
-        if self.rows.core:
-            cells[..., core_row, :] = self.single_columns[:, :, at]
-        if self.rows.core and self.columns.core:
-            cells[..., core_row, core_column] = self.core[:, :, at]
-        self._fill_corners(cells, dy)
-        return cells
-
-    def _fill_corners(self, cells: np.ndarray, dy: int) -> None:
-        """Cells of a single pixel: its product with each partner."""
-        r, c = self.rows.single_pixels, self.columns.single_pixels
-        here = self.a[:, :, r[:, np.newaxis], c].astype(np.float64) - self.centre
-        places = np.ix_([self.rows.cell(i) for i in r], [self.columns.cell(i) for i in c])
-        below = np.clip(r + dy, 0, self.rows.n - 1)[:, np.newaxis]  # of partners outside no box has need
-        for dx in range(1 - self.columns.taps, self.columns.taps):
-            beside = np.clip(c + dx, 0, self.columns.n - 1)
-            there = self.b[:, :, below, beside].astype(np.float64) - self.centre
-            cells[:, :, dx + self.columns.taps - 1][..., places[0], places[1]] = np.einsum(
-                "nirc,njrc->ijrc", here, there
-            )
-
-
-def _single(
-    a: np.ndarray, b: np.ndarray, across: Cells, along: Cells, lags: int, start: int, how: How
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Single rows s of a, their partners t in b, and the lag sums along the core of row s with row t, (c, c, lags)."""
-    channels, exact = a.shape[1], replace(how, sums=np.dtype(np.float64))
-    for run in across.singles:
-        partners = across.partners(run)
-        one = _rows_as_channels(a[:, :, run.start : run.stop, along.core.start : along.core.stop])
-        other = _rows_as_channels(b[:, :, partners.start : partners.stop])
-        found = _lag_sums(one, other, (1, lags), (0, start), (how.before, how.before), exact)
-        found = found.reshape(channels, len(run), channels, len(partners), lags)
-        for s in run:
-            for t in partners:
-                yield s, t, found[:, s - run.start, :, t - partners.start]
-
-
-def _rows_as_channels(x: np.ndarray) -> np.ndarray:
-    """(n, c, rows, columns) as (n, c * rows, 1, columns)."""
-    return x.reshape(len(x), -1, 1, x.shape[3])
+def _gathered_products(
+    a: np.ndarray, b: np.ndarray, taps: tuple[int, int], downs: range, mirror: bool, how: How
+) -> np.ndarray:
+    """The same of images that are hardly larger than the kernel: from the windows themselves."""
+    (kh, kw), channels = taps, a.shape[1]
+    size = channels * kh * kw
+    total = np.zeros((size, size))
+    for n in range(len(a)):
+        seen = [sliding_window_view(x[n].astype(np.float64) - how.before, taps, (1, 2)) for x in (a, b)]
+        long = [of.transpose(1, 2, 0, 3, 4) for of in seen]
+        step = max(1, PATCHES // long[0].shape[1])
+        for top in range(0, len(long[0]), step):
+            here, there = (of[top : top + step].reshape(-1, size) for of in long)
+            total += here.T @ there
+    gram = total.reshape(channels, kh, kw, channels, kh, kw)
+    for u, v in np.ndindex(kh, kh):
+        if v - u not in downs and not mirror:
+            gram[:, u, :, :, v] = 0
+    return gram

@@ -1,0 +1,104 @@
+"""What lies near the edges of an image, for products of windows: sums over single rows and columns, single pixels.
+
+See algorithms/boxes.py for how boxes are added up from them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..algorithms.boxes import Edges, lag_room
+from ..algorithms.lag_sums import lag_sums
+from .cells import Cells
+
+PIECE = 64  # pixels: long rows are cut into pieces, which lag sums take as rows of an image
+TOGETHER = 10  # single rows that are matched with all their partners in one go
+FLOAT = np.float64
+
+
+def edges(
+    a: np.ndarray, b: np.ndarray, taps: tuple[int, int], downs: range, core: np.ndarray, centre: float,
+    threads: int | None,
+) -> Edges:  # fmt: skip
+    """a, b: (n, c, rows, columns), of which ``centre`` is taken; core: (c, c, downs, 2 kw - 1) the lag sums over the
+    cores of both axes, which there must be."""
+    (kh, kw), channels = taps, a.shape[1]
+    rows, columns = Cells.of(a.shape[2], kh), Cells.of(a.shape[3], kw)
+    lags = 2 * kw - 1
+    across = range(1 - kw, kw)
+    lines = np.zeros((channels, channels, len(downs), 2 * kh - 1 + 2 * (kw - 1), lag_room(kw)))
+    lines[..., kh - 1, :lags] = core
+    for end, first in enumerate((0, rows.core.stop)):
+        found = _single_lines(a, b, range(first, first + kh - 1), downs, columns.core, across, centre, threads)
+        lines[..., end * kh : end * kh + kh - 1, :lags] = found.transpose(0, 1, 3, 2, 4)
+    turned = a.swapaxes(2, 3), b.swapaxes(2, 3)
+    for end, first in enumerate((0, columns.core.stop)):
+        found = _single_lines(*turned, range(first, first + kw - 1), across, rows.core, downs, centre, threads)
+        at = 2 * kh - 1 + end * (kw - 1)
+        lines[..., at : at + kw - 1, :lags] = found.transpose(0, 1, 4, 2, 3)
+    firsts = [(0, along.core.stop) for along in (rows, columns)]
+    here = [[range(f, f + k - 1) for f in pair] for pair, k in zip(firsts, taps, strict=True)]
+    there = [
+        [range(f + downs.start, f + downs.start + kh + len(downs) - 2) for f in firsts[0]],
+        [range(f + 1 - kw, f + 1 - kw + kw - 2 + lines.shape[-1]) for f in firsts[1]],
+    ]
+    return Edges(_corners(a, here, centre), _corners(b, there, centre), lines)
+
+
+def _single_lines(
+    a: np.ndarray, b: np.ndarray, rows: range, downs: range, core: range, across: range, centre: float,
+    threads: int | None,
+) -> np.ndarray:  # fmt: skip
+    """(c, c, rows, downs, across): sums over q in ``core`` of a[row, q] * b[row + down, q + lag]."""
+    channels = a.shape[1]
+    found = np.zeros((channels, channels, len(rows), len(downs), len(across)))
+    pieces = -(-len(core) // PIECE)
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        partners = range(some.start + downs.start, some.stop + downs.stop - 1)
+        one = _rows(a, some, core, pieces * PIECE, centre)
+        met = range(core.start + across.start, core.stop + across.stop - 1)
+        other = _rows(b, partners, met, pieces * PIECE + len(across) - 1, centre)
+        sums = lag_sums(
+            _cut(one, pieces, PIECE), _cut(other, pieces, PIECE + len(across) - 1), (1, len(across)), threads=threads
+        )
+        sums = sums.reshape(channels, len(some), channels, len(partners), len(across))
+        for at in range(len(some)):
+            found[:, :, first + at] = sums[:, at, :, at : at + len(downs)]
+    return found
+
+
+def _rows(x: np.ndarray, rows: range, columns: range, width: int, centre: float) -> np.ndarray:
+    """(n, c * rows, width) in float64, less the centre; zeros outside the image and behind the columns."""
+    n, c, height, _ = x.shape
+    made = np.zeros((n, c, len(rows), width))
+    inside = range(max(0, rows.start), min(height, rows.stop))
+    if inside:
+        part = x[:, :, inside.start : inside.stop, columns.start : columns.stop]
+        np.subtract(part, centre, out=made[:, :, inside.start - rows.start :][:, :, : len(inside), : len(columns)])
+    return made.reshape(n, c * len(rows), width)
+
+
+def _cut(lines: np.ndarray, pieces: int, width: int) -> np.ndarray:
+    """(n, lines, pieces, width): pieces of lines, PIECE apart, as rows of images."""
+    n, count, _ = lines.shape
+    strides = (*lines.strides[:2], PIECE * FLOAT().itemsize, FLOAT().itemsize)
+    return np.lib.stride_tricks.as_strided(lines, (n, count, pieces, width), strides, writeable=False)
+
+
+def _corners(x: np.ndarray, of: list[list[range]], centre: float) -> np.ndarray:
+    """(n, c, end, rows, end, columns) in float64, less the centre; zeros outside the image."""
+    down, across = of
+    found = np.zeros((*x.shape[:2], 2, len(down[0]), 2, len(across[0])))
+    for i, rows in enumerate(down):
+        for j, columns in enumerate(across):
+            (r, here_r), (c, here_c) = _inside(rows, x.shape[2]), _inside(columns, x.shape[3])
+            np.subtract(x[:, :, r, c], centre, out=found[:, :, i, here_r, j, here_c])
+    return found
+
+
+def _inside(wanted: range, n: int) -> tuple[slice, slice]:
+    """The pixels that there are, and their places among those wanted."""
+    first, stop = max(0, wanted.start), max(0, min(n, wanted.stop))
+    stop = max(first, stop)
+    return slice(first, stop), slice(first - wanted.start, stop - wanted.start)
