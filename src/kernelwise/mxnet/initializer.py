@@ -53,8 +53,10 @@ def create(initializer: Any, **kwargs: Any) -> Any:
 
     Raises AssertionError for a name that nothing is registered under.
     """
-    if not isinstance(initializer, str):
+    if isinstance(initializer, Initializer):
         return initializer
+    if not isinstance(initializer, str):
+        raise AssertionError("initializer must be of string type")
     if initializer.startswith("["):
         initializer, kwargs = json.loads(initializer)
     name = initializer.lower()

@@ -212,7 +212,7 @@ class HybridBlock(Block):
 
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
         super().__init__(prefix, params)
-        self._active = False
+        self._to_complete = False  # whether all parameters inside are to be filled before the next computation
 
     def register_child(self, block: Any, name: str | None = None) -> None:
         """A block inside. Raises ValueError for one that is no HybridBlock."""
@@ -228,7 +228,7 @@ class HybridBlock(Block):
 
         (MXNet compiles a graph. Here functions are called one after another, as before.)
         """
-        self._active = active
+        self._to_complete = active
         super().hybridize(active, **kwargs)
 
     def infer_shape(self, *args: Any) -> None:
@@ -257,9 +257,11 @@ class HybridBlock(Block):
                 "In HybridBlock, there must be one NDArray or one Symbol in the input. Please check the type of the "
                 "args.\n"
             )
-        if self._active and any(one.waits for one in self.collect_params().values()):
-            for one in infer(self, (x, *args)):
-                one._finish_deferred_init()
+        if self._to_complete:
+            if any(one.waits for one in self.collect_params().values()):
+                for one in infer(self, (x, *args)):
+                    one._finish_deferred_init()
+            self._to_complete = False
         try:
             params = {name: one.data(where) for name, one in self._reg_params.items()}
         except DeferredInitializationError:

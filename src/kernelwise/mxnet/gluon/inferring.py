@@ -133,8 +133,8 @@ def _computed(name: str, operator: Callable[..., Any], args: Any, kwargs: Any) -
     unknown = {key: one for key, one in arguments.items() if isinstance(one, Unknown)}
     shapes = NEEDS[name](arguments) if unknown else {}
     for key, one in unknown.items():
-        # where the image has the wrong number of axes, the operator is to say so
-        shape = shapes.get(key) or (1,) * len(one.shape)
+        # where the image has the wrong number of axes, or a size is 0, the operator is to say so
+        shape = tuple(max(size, 1) for size in shapes.get(key) or (1,) * len(one.shape))
         arguments[key] = nd.zeros(shape, dtype=one.parameter.dtype)
     made = _on_one_image(operator, bound) if name in BY_IMAGE else operator(*bound.args, **bound.kwargs)
     for key, one in unknown.items():

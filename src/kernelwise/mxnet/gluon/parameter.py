@@ -327,7 +327,7 @@ class Parameter:
             elif np.dtype(self.dtype) != np.dtype(data.dtype):
                 raise AssertionError(
                     f"Failed loading Parameter '{self.name}' from saved params: dtype incompatible expected "
-                    f"{np.dtype(self.dtype)} vs saved {np.dtype(data.dtype)}. Set cast_dtype=True to cast the dtype of "
+                    f"{np.dtype(self.dtype).type} vs saved {data.dtype}. Set cast_dtype=True to cast the dtype of "
                     "saved params."
                 )
         if self._data is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from .. import ndarray as nd
 from ..context import Context
-from ..ndarray.core import Core
+from ..ndarray.core import Core, plain
 from ..uncovered import lookup, table
 from .parameter import is_known as shape_is_known
 
@@ -25,7 +26,7 @@ def __getattr__(name: str) -> Any:
 
 
 def split_data(data: Core, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[Any]:
-    """A batch in ``num_slice`` parts; the last one may be larger unless they must be even.
+    """A batch in ``num_slice`` parts; the first ones may be larger by one unless they must be even.
 
     Raises ValueError where they cannot be.
     """
@@ -33,18 +34,19 @@ def split_data(data: Core, num_slice: int, batch_axis: int = 0, even_split: bool
     if even_split and size % num_slice != 0:
         raise ValueError(
             f"data with shape {data.shape} cannot be evenly split into {num_slice} slices along axis {batch_axis}. Use "
-            "a batch size that's multiple of {num_slice} or set even_split=False to allow uneven partitioning of data."
+            f"a batch size that's multiple of {num_slice} or set even_split=False to allow uneven partitioning of data."
         )
-    if size < num_slice:
-        raise ValueError(
-            f"Too many slices for data with shape {data.shape}. Arguments are num_slice={num_slice} and "
-            f"batch_axis={batch_axis}."
-        )
-    step = size // num_slice
-    edges = [*(step * i for i in range(num_slice)), size]
-    if batch_axis == 0:
-        return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]  # type: ignore[index]
-    return [nd.slice_axis(data, batch_axis, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    each, more = divmod(size, num_slice)
+    edges = [0, *itertools.accumulate(each + (part < more) for part in range(num_slice))]
+    parts = []
+    for first, last in itertools.pairwise(edges):
+        if last == first:
+            parts.append(plain(data.data.narrow(batch_axis, first, 0), data.context))
+        elif batch_axis == 0:
+            parts.append(data[first:last])  # type: ignore[index]
+        else:
+            parts.append(nd.slice_axis(data, batch_axis, first, last))
+    return parts
 
 
 def split_and_load(data: Any, ctx_list: Sequence[Context], batch_axis: int = 0, even_split: bool = True) -> list[Any]:

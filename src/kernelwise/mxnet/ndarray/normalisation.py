@@ -142,5 +142,16 @@ def LRN(data: Core, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0,
 
 @operator
 def GroupNorm(data: Core, gamma: Core, beta: Core, num_groups: int = 1, eps: float = 1e-5) -> NDArray:
-    """Normalised over groups of channels."""
-    return apply(lambda x, weight, shift: own.group_norm(x, num_groups, weight, shift, eps), data, gamma, beta)
+    """Normalised over groups of channels; gamma and beta have a number for each group. Raises MXNetError."""
+    channels = data.shape[1] if data.ndim > 2 else 0
+    if channels == 0 or channels % num_groups or gamma.shape != (num_groups,) or beta.shape != (num_groups,):
+        raise MXNetError(
+            f"Check failed: GroupNorm needs images of at least 3 axes, channels in {num_groups} groups, and as many "
+            f"numbers in gamma and beta (got {listed(data.shape)}, {listed(gamma.shape)} and {listed(beta.shape)})"
+        )
+    each = channels // num_groups
+
+    def compute(x: Tensor, weight: Tensor, shift: Tensor) -> Tensor:
+        return own.group_norm(x, num_groups, weight.repeat_interleave(each), shift.repeat_interleave(each), eps)
+
+    return apply(compute, data, gamma, beta)

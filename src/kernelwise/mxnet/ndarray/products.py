@@ -70,6 +70,11 @@ def FullyConnected(
     """
     if num_hidden is None:
         raise MXNetError("Required parameter num_hidden of int is not presented, in operator FullyConnected")
+    if num_hidden < 1:
+        raise MXNetError(
+            f"value {num_hidden} for Parameter num_hidden should be greater equal to 1\nnum_hidden: Number of hidden "
+            "nodes of the output., in operator FullyConnected"
+        )
     given = [array for array in (data, weight, None if no_bias else bias) if array is not None]
     wanted = 2 if no_bias else 3
     if len(given) != wanted:
