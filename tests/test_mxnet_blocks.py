@@ -150,11 +150,12 @@ def test_the_block_of_the_deck_trains_here() -> None:
         lambda: gluon.rnn.LSTM(3),
         lambda: nn.Dense(1).export("x"),
         lambda: nn.Dense(1).summary(nd.ones((1, 1))),
+        lambda: nn.Dense(1).save("x"),
         lambda: nn.Embedding(2, 3, sparse_grad=True),
         lambda: gluon.Parameter("w", shape=(1,), stype="row_sparse"),
         lambda: init.LSTMBias(),
     ],
 )
 def test_what_is_not_covered_names_the_nearest_way(call: Any) -> None:
-    with pytest.raises(NotImplementedError, match=r"torch|PyTorch|print\(block\)"):
+    with pytest.raises(NotImplementedError, match="torch|PyTorch"):
         call()

@@ -265,7 +265,7 @@ class MSRAPrelu(Xavier):
 class Orthogonal(Initializer):
     """Rows, or columns if they are fewer, at right angles to each other, each of length ``scale``.
 
-    Saxe, McClelland and Ganguli, ICLR 2014. The numbers depend a little on the linear algebra at hand.
+    Saxe, McClelland and Ganguli, ICLR 2014. The signs of rows are those that the linear algebra at hand gives.
     """
 
     def __init__(self, scale: float = 1.414, rand_type: str = "uniform") -> None:

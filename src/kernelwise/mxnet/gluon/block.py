@@ -180,6 +180,14 @@ class Block:
         """Raises NotImplementedError."""
         raise NotImplementedError("Block.register_op_hook(): in PyTorch, torch.utils._python_dispatch")
 
+    def save(self, prefix: str) -> None:
+        """Raises NotImplementedError."""
+        raise NotImplementedError("Block.save(): use save_parameters(filename), as torch.save(net.state_dict(), ...)")
+
+    def load(self, prefix: str) -> None:
+        """Raises NotImplementedError."""
+        raise NotImplementedError("Block.load(): use load_parameters(filename), as load_state_dict in PyTorch")
+
     def summary(self, *inputs: Any) -> None:
         """Raises NotImplementedError."""
         raise NotImplementedError("Block.summary(): print(block) shows it; in PyTorch, torch.fx's print_tabular")
