@@ -12,7 +12,7 @@ from kernelwise.algorithms import boxes, totals
 from kernelwise.algorithms.launch import Sheet
 from kernelwise.algorithms.numbers import Number
 from kernelwise.algorithms.totals import PIECE, image_totals
-from kernelwise.fitting.windows import later_products, window_products, window_sums
+from kernelwise.fitting.windows import How, later_products, window_products, window_sums
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
 from support.fences import Fenced
@@ -53,6 +53,15 @@ def test_products_of_whole_numbers_are_exact(
     assert np.abs(found - exact).max() <= (1e-13 * exact.max() if max(taps) > 12 else 0)
     assert np.array_equal(found, found.T)
     assert np.array_equal(window_sums(x, taps).ravel(), p.sum(axis=0))
+
+
+def test_what_images_are_stored_in_does_not_change_their_products(rng: np.random.Generator) -> None:
+    x, how = rng.integers(0, 9, (1, 1, 1, 30, 41)), How(before=0.1, after=0.3)
+    grams = [window_products(x.astype(dtype), (1, 3, 4), how) for dtype in ("f8", "f4", "u1", "i8")]
+    sums = [window_sums(x.astype(dtype), (1, 3, 4), how) for dtype in ("f8", "f4", "u1", "i8")]
+    for found in (grams, sums):
+        for other in found[1:]:
+            assert np.array_equal(found[0], other)
 
 
 @pytest.mark.parametrize("taps", [(3, 3), (2, 5), (6, 4)])

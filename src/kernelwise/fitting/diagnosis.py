@@ -148,11 +148,12 @@ def _clipped(of: Findings) -> Iterator[str]:
             for one, residual in zip(of.data, of.residuals, strict=True):
                 y, e = one.y[:, m], residual[:, m]
                 end = y.max() if largest else y.min()
-                at = (y == end) & np.isfinite(e)
-                count = int(at.sum())
-                if count < max(CLIPPED, 1e-4 * at.size):
+                errors = e[y == end]
+                errors = errors[np.isfinite(errors)]
+                count = len(errors)
+                if count < max(CLIPPED, 1e-4 * y.size):
                     continue
-                bias = float(e[at].mean()) * (-1 if largest else 1)
+                bias = float(errors.mean(dtype=np.float64)) * (-1 if largest else 1)
                 if bias > 6 * of.sigma[m] / np.sqrt(count) and bias > 0.25 * of.sigma[m]:
                     worst = max(worst, count)
             if worst:

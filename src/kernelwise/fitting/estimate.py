@@ -14,7 +14,7 @@ from .moments import Moments
 from .nonnegative import nonnegative_kernel
 from .options import Options
 from .pairs import Pair
-from .residual import autocorrelation, residual_images
+from .residual import autocorrelation, residual_images, squared_residuals
 from .result import KernelFit, SizeCurve
 from .ridge import choose_ridge
 from .system import System
@@ -31,10 +31,14 @@ def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve
     offset = system.offset(kernel)
     shaped = kernel.T.reshape(known.outputs, known.channels, *known.taps)
     residuals = [residual_images(one, shaped, offset, chosen.threads) for one in data]
-    squares = _squares(residuals, data) if data else system.squared_errors(kernel)
+    if data:
+        parts = [squared_residuals(e, one.weights, chosen.threads) for e, one in zip(residuals, data, strict=True)]
+        squares = np.sum(parts, axis=0)
+    else:
+        squares = system.squared_errors(kernel)
     variance = squares / max(1e-300, known.count - system.freedom(ridge))
     covariance = _covariance(system, ridge, variance, data, residuals, chosen)
-    correlation = autocorrelation(residuals) if data else None
+    correlation = autocorrelation(residuals, chosen.threads) if data else None
     found = Findings(
         system, ridge, chosen.ridge is not None, shaped, covariance, np.sqrt(variance), data, residuals, correlation,
         chosen.errors, chosen.x_noise, curve, chosen.layout.dims,
@@ -106,15 +110,6 @@ def _ridge(system: System, chosen: Options) -> float:
         if (longest < UNCERTAIN * np.abs(kernel).max(axis=0)).all():
             return 0.0
     return choose_ridge(system)
-
-
-def _squares(residuals: list[np.ndarray], data: list[Pair]) -> np.ndarray:
-    """(m,): weighted sums of squared residuals."""
-    total = np.zeros(residuals[0].shape[1])
-    for errors, one in zip(residuals, data, strict=True):
-        weight = 1.0 if one.weights is None else one.weights[:, np.newaxis]
-        total += np.nansum(weight * np.square(errors, dtype=np.float64), axis=(0, 2, 3, 4))
-    return total
 
 
 def _covariance(

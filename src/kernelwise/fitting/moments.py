@@ -77,13 +77,17 @@ class Moments:
         """Of a smaller kernel with its anchor at the same pixel, over the same outputs."""
         if taps == self.taps:
             return self
-        inside = np.zeros((self.channels, *self.taps), bool)
-        first = [large // 2 - small // 2 for large, small in zip(self.taps, taps, strict=True)]
-        inside[(slice(None), *(slice(f, f + n) for f, n in zip(first, taps, strict=True)))] = True
-        kept = np.flatnonzero(inside)
+        kept = self.places(taps)
         return replace(
             self, taps=taps, gram=self.gram[np.ix_(kept, kept)], seen=self.seen[kept], right=self.right[kept]
         )
+
+    def places(self, taps: Taps) -> np.ndarray:
+        """The numbers of the taps of a smaller kernel with its anchor at the same pixel, in all channels."""
+        inside = np.zeros((self.channels, *self.taps), bool)
+        first = [large // 2 - small // 2 for large, small in zip(self.taps, taps, strict=True)]
+        inside[(slice(None), *(slice(f, f + n) for f, n in zip(first, taps, strict=True)))] = True
+        return np.flatnonzero(inside)
 
 
 def empty(taps: Taps, before: np.ndarray, after: np.ndarray) -> Moments:

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..algorithms.lag_sums import lag_sums
+from ..algorithms.totals import image_totals
+from ..correlation import correlate
 from ..layers.bank import correlate_bank
 from ..problem import Axis
 from .pairs import Pair
@@ -42,35 +45,71 @@ def residual_images(pair: Pair, kernel: np.ndarray, background: np.ndarray, thre
     n, _, planes, rows, columns = pair.y.shape
     found = np.empty((n, len(kernel), planes, rows, columns), np.float32)
     for image, top, error in residuals(pair, kernel, background, threads):
+        finite = np.isfinite(error)
+        if not finite.all():
+            error[~finite] = np.nan
         found[image, :, :, top : top + error.shape[2]] = error
-    found[~np.isfinite(found)] = np.nan
     return found
 
 
-def autocorrelation(images: list[np.ndarray]) -> np.ndarray:
+def squared_residuals(images: np.ndarray, weights: np.ndarray | None, threads: int | None) -> np.ndarray:
+    """(m,): sums of the squares of residuals (n, m, planes, rows, columns), those that are NaN left out."""
+    total = np.zeros(images.shape[1])
+    for m in range(len(total)):
+        if weights is None:
+            found = [image_totals(plane[:, 0], 0.0, threads)[1] for plane in flat_planes(images[:, m : m + 1])]
+            if np.isfinite(found).all():
+                total[m] = sum(found)
+                continue
+        rows = max(1, BAND // (images.shape[2] * images.shape[4]))
+        for n in range(len(images)):
+            for top in range(0, images.shape[3], rows):
+                squares = np.square(images[n, m, :, top : top + rows], dtype=FLOAT)
+                if weights is not None:
+                    squares *= weights[n, :, top : top + rows]
+                total[m] += np.nansum(squares)
+    return total
+
+
+def autocorrelation(images: list[np.ndarray], threads: int | None = None) -> np.ndarray:
     """Of residuals (n, m, planes, rows, columns): how alike neighbours up to REACH apart are; 1 in the middle."""
     reach = [min(REACH, min(one.shape[axis] for one in images) - 1) for axis in (2, 3, 4)]
     sides = tuple(2 * r + 1 for r in reach)
     total, count = np.zeros(sides), np.zeros(sides)
     for one in images:
-        known = np.isfinite(one)
-        level = np.where(known, one, 0)
         centre: Any = (..., *(slice(r, n - r) for r, n in zip(reach, one.shape[2:], strict=True)))
-        if min(n - 2 * r for r, n in zip(reach, one.shape[2:], strict=True)) < 1:
+        if 0 in one[centre].shape:
             continue
-        for z, y, x in np.ndindex(*sides):
-            steps = zip((z, y, x), reach, one.shape[2:], strict=True)
-            at: Any = (..., *(slice(d, d + n - 2 * r) for d, r, n in steps))
-            total[z, y, x] += float(np.vdot(level[centre], level[at]))
-            count[z, y, x] += float(np.count_nonzero(known[centre] & known[at]))
+        known = np.isfinite(one)
+        if known.all():
+            total += _matches(one[centre], one, sides, threads)
+            count += one[centre].size
+        else:
+            level = np.where(known, one, np.float32(0))
+            total += _matches(level[centre], level, sides, threads)
+            count += _matches(known[centre], known, sides, threads)
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
     middle = mean[tuple(reach)]
     return mean / middle if middle > 0 else mean
 
 
+def _matches(a: np.ndarray, b: np.ndarray, sides: tuple[int, ...], threads: int | None) -> np.ndarray:
+    """(sides) sums of a times b at every shift by less than that, over all images and channels."""
+    found = np.zeros(sides)
+    for z in range(sides[0]):
+        for m in range(a.shape[1]):
+            there = b[:, m : m + 1, z : z + a.shape[2]]
+            for here, met in zip(flat_planes(a[:, m : m + 1]), flat_planes(there), strict=True):
+                found[z] += lag_sums(here, met, (sides[1], sides[2]), threads=threads)[0, 0]
+    return found
+
+
 def _predicted(x: np.ndarray, kernel: np.ndarray, shape: tuple[int, int, int], threads: int | None) -> np.ndarray:
     """(m, planes, rows, columns)"""
     planes, rows, columns = shape
+    if kernel.shape[:3] == (1, 1, 1):  # by transforms, where that takes less time
+        found: np.ndarray = correlate(x[0, 0, 0].astype(FLOAT), kernel[0, 0, 0], mode="valid", threads=threads)
+        return found[np.newaxis, np.newaxis]
     axes = (
         Axis(x.shape[3], kernel.shape[3], 0, 1, 1, rows),
         Axis(x.shape[4], kernel.shape[4], 0, 1, 1, columns),

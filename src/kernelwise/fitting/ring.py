@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from .gather import centres, moments
+from .moments import Moments
 from .pairs import Pair
 from .sizes import unconstrained
 from .windows import Taps
 
 MOST = 512  # outputs along an axis of the piece
 LEAST = 4  # outputs for each tap
+DETERMINED = 1e-5  # what is left of every tap, of length 1, without those before it: else the rank is looked at
 
 
 def ring_around(pair: Pair, taps: Taps, background: bool) -> tuple[float, float]:
@@ -40,12 +42,33 @@ def ring_around(pair: Pair, taps: Taps, background: bool) -> tuple[float, float]
         weights=None if pair.weights is None else pair.weights[inside][:1],
     )
     known = moments(piece, wider, *centres(piece))
-    systems = [unconstrained(known.within(size), background) for size in (taps, wider)]
-    small, large = (system.squared_errors(system.kernel()) for system in systems)
-    more = systems[1].rank - systems[0].rank
-    left = known.count - systems[1].freedom()
+    small, large, more, freedom = _both(known, taps, background)
+    left = known.count - freedom
     if more <= 0 or left <= 0 or not (large > 0).all():
         return 0.0, 0.0
     statistic = float(((small - large) / (large / left)).sum())
     mean = more * len(large)
     return (statistic - mean) / float(np.sqrt(2 * mean)), float(((small - large) / small).max())
+
+
+def _both(known: Moments, taps: Taps, background: bool) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """The squared errors (m,) of a kernel of ``taps`` and of one as large as the sums; how many more directions the
+    larger one has, and its degrees of freedom."""
+    systems = [unconstrained(known.within(size), background) for size in (taps, known.taps)]
+    gram, right, squares = systems[1].centred
+    inner = known.places(taps)
+    outer = np.setdiff1d(np.arange(len(gram)), inner)
+    order = np.concatenate([inner, outer])
+    scale = np.sqrt(np.diag(gram))
+    if (scale > 0).all():
+        try:
+            # of taps in this order, the first steps of the elimination are those of the smaller kernel
+            factor = np.linalg.cholesky((gram / np.outer(scale, scale))[np.ix_(order, order)])
+        except np.linalg.LinAlgError:
+            factor = np.zeros((1, 1))
+        if np.diag(factor).min() > DETERMINED:
+            falls = np.square(np.linalg.solve(factor, (right / scale[:, np.newaxis])[order]))
+            small = squares - falls[: len(inner)].sum(axis=0)
+            return small, small - falls[len(inner) :].sum(axis=0), len(outer), len(gram) + float(background)
+    small, large = (system.squared_errors(system.kernel()) for system in systems)
+    return small, large, systems[1].rank - systems[0].rank, systems[1].freedom()

@@ -29,8 +29,10 @@ class Shift:
 
 
 def strongest_shift(x: np.ndarray, residual: np.ndarray, taps: tuple[int, ...]) -> Shift | None:
-    """x: (planes, rows, columns) of an image before; residual: of its outputs, NaN where there is none."""
-    shape = tuple(min(MOST, n) for n in residual.shape)
+    """x: (planes, rows, columns) of an image before; residual: of its outputs, NaN where there is none.
+
+    Of a large image its middle is looked at."""
+    shape = tuple(_smooth(min(MOST, n)) for n in residual.shape)
     first = [(n - k) // 2 for n, k in zip(residual.shape, shape, strict=True)]
     cut = tuple(slice(f, f + n) for f, n in zip(first, shape, strict=True))
     middle = tuple(slice(f + k // 2, f + k // 2 + n) for f, k, n in zip(first, taps, shape, strict=True))
@@ -63,7 +65,12 @@ def _tapered(image: np.ndarray) -> np.ndarray:
             shape = [1] * values.ndim
             shape[axis] = n
             values *= np.hanning(n).reshape(shape)
-    return values
+    return values.astype(np.float32)
+
+
+def _smooth(n: int) -> int:
+    """The largest number up to n without prime factors above 5: of such lengths transforms are fast."""
+    return max(2**a * 3**b * 5**c for a in range(11) for b in range(7) for c in range(5) if 2**a * 3**b * 5**c <= n)
 
 
 def _inside(taps: int, n: int) -> np.ndarray:

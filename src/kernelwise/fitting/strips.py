@@ -75,7 +75,8 @@ def _rows(x: np.ndarray, rows: range, columns: range, width: int, centre: float)
     inside = range(max(0, rows.start), min(height, rows.stop))
     if inside:
         part = x[:, :, inside.start : inside.stop, columns.start : columns.stop]
-        np.subtract(part, centre, out=made[:, :, inside.start - rows.start :][:, :, : len(inside), : len(columns)])
+        place = made[:, :, inside.start - rows.start :][:, :, : len(inside), : len(columns)]
+        np.subtract(part, centre, out=place, dtype=FLOAT)
     return made.reshape(n, c * len(rows), width)
 
 
@@ -93,7 +94,7 @@ def _corners(x: np.ndarray, of: list[list[range]], centre: float) -> np.ndarray:
     for i, rows in enumerate(down):
         for j, columns in enumerate(across):
             (r, here_r), (c, here_c) = _inside(rows, x.shape[2]), _inside(columns, x.shape[3])
-            np.subtract(x[:, :, r, c], centre, out=found[:, :, i, here_r, j, here_c])
+            np.subtract(x[:, :, r, c], centre, out=found[:, :, i, here_r, j, here_c], dtype=FLOAT)
     return found
 
 
