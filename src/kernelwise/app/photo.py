@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import kernelwise as kw
 
 from ..errors import ArgumentError, FileError
+from ..fitting.windows import window_products
 from . import claims, files, shades
 from .claims import Claim
 
@@ -64,6 +66,7 @@ class LearnedBack:
     losses: np.ndarray
     learning_rate: float
     solved: Stage
+    seconds: float  # that solving took
     claims: tuple[Claim, ...]
 
 
@@ -97,7 +100,7 @@ def filtered(photo: Photograph) -> Filtered:
     same = inside[tuple(slice(part.start, part.start + n) for part, n in zip(middle, by_views.shape, strict=True))]
     return Filtered(
         embossed,
-        _best_time(x, kernel, embossed),
+        _best_time(lambda: kw.correlate(x, kernel, out=embossed)),
         kw.explain(x, kernel),
         (
             claims.close(
@@ -111,12 +114,12 @@ def filtered(photo: Photograph) -> Filtered:
     )
 
 
-def _best_time(x: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> float:
+def _best_time(call: Callable[[], Any]) -> float:
     """Seconds of the fastest of many calls."""
     best, deadline = float("inf"), time.perf_counter() + TIMED_SECONDS
     for _ in range(TIMED_CALLS):
         start = time.perf_counter()
-        kw.correlate(x, kernel, out=out)
+        call()
         end = time.perf_counter()
         best = min(best, end - start)
         if end > deadline:
@@ -130,6 +133,7 @@ def learned_back(photo: Photograph) -> LearnedBack:
     true = kw.stencils.get(KERNEL_NAME).astype(np.float64)
     after = kw.corr2d(before, true.astype(np.float32))
     solution, within = least_squares(before, after, true.shape, rounding(true))
+    seconds = _best_time(lambda: kw.fit_kernel(before, after, true.shape))
     solved = _stage(0, solution, before, after, true)
     stages, losses = [], []
     kernel: np.ndarray | None = None
@@ -146,6 +150,7 @@ def learned_back(photo: Photograph) -> LearnedBack:
         np.concatenate(losses),
         float(rate),
         solved,
+        seconds,
         (
             claims.falling(
                 "more steps of descent leave less error in the picture", [stage.loss for stage in stages], ARRIVED
@@ -173,7 +178,7 @@ def rounding(kernel: np.ndarray) -> float:
 def least_squares(
     before: np.ndarray, after: np.ndarray, size: tuple[int, int], error: float
 ) -> tuple[np.ndarray, float]:
-    """The (h, w) kernel k of the least sum of (corr2d(before, k) - after)^2, from the normal equations in float64.
+    """The (h, w) kernel k of the least sum of (corr2d(before, k) - after)^2, in closed form.
 
     `before` is (H, W), `after` (H-h+1, W-w+1). Every tap sees one shifted view v of the image, and the kernel solves
     sum_b (v_a . v_b) k_b = v_a . after. The second result bounds the distance of every tap from the truth when no pixel
@@ -184,13 +189,13 @@ def least_squares(
     >>> least_squares(x, kw.corr2d(x, np.array([[1.0, -1.0]])), (1, 2), 1e-15)[0].round(6).tolist()
     [[1.0, -1.0]]
     """
-    views = _views(before, size).reshape(size[0] * size[1], -1)
-    gram = views @ views.T
+    lone = before[np.newaxis, np.newaxis, np.newaxis]
+    gram = window_products(lone, (1, *size)).reshape(size[0] * size[1], -1)
     smallest = float(np.linalg.eigvalsh(gram)[0])
     within = error * math.sqrt(after.size / smallest) if smallest > 0 else math.inf
     if not within < TOO_SMOOTH:
         raise ArgumentError("`photo` must have more structure to tell the taps of a kernel apart: it is too smooth")
-    return np.linalg.solve(gram, views @ after.ravel().astype(np.float64)).reshape(size), within
+    return kw.fit_kernel(before, after, size, background=False, ridge=0).kernel, within
 
 
 def _views(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

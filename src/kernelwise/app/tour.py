@@ -225,12 +225,13 @@ def tell_learned_back(teller: Teller, learned: photo.LearnedBack) -> None:
     teller.heading(
         "The kernel, learned back",
         f"From {height} x {width} pixels before and after: by descent, with the rate {learned.learning_rate:.3g} that "
-        "the photograph itself sets, and by least squares, which solves for the point where descent is heading.",
+        f"the photograph itself sets; and in closed form, which is where descent is heading, in "
+        f"{learned.seconds * 1e3:.3g} ms, with an error bar for every tap.",
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("tap", style="dim")
     titles = [f"{stage.steps:,}" for stage in learned.stages]
-    for title in (f"{titles[0]} steps", *titles[1:], "least squares", "applied"):
+    for title in (f"{titles[0]} steps", *titles[1:], "closed form", "applied"):
         table.add_column(title, justify="right", no_wrap=True)
     every = (*learned.stages, learned.solved)
     for position in np.ndindex(learned.true.shape):
