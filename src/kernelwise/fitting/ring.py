@@ -44,7 +44,7 @@ def ring_around(pair: Pair, taps: Taps, background: bool) -> tuple[float, float]
     known = moments(piece, wider, *centres(piece))
     small, large, more, freedom = _both(known, taps, background)
     left = known.count - freedom
-    if more <= 0 or left <= 0 or not (large > 0).all():
+    if more <= 0 or left <= 0 or not (np.minimum(small, large) > 0).all():
         return 0.0, 0.0
     statistic = float(((small - large) / (large / left)).sum())
     mean = more * len(large)
