@@ -12,6 +12,7 @@ from types import new_class
 import numpy as np
 import pytest
 
+import kernelwise as kw
 import kernelwise.mxnet as mx
 import kernelwise.torch as kt
 from kernelwise.mxnet import autograd, nd
@@ -313,6 +314,25 @@ def test_the_precision_of_this_door_is_its_own() -> None:
     finally:
         kt.set_precision(before)
     assert np.isinf(y[0, 0, 3:6, 3:6]).all() and np.isfinite(y).sum() == y.size - 16 * 9
+
+
+def test_gradients_of_weights_are_taken_in_the_precision_of_this_door() -> None:
+    rng = np.random.default_rng(5)
+    x, slopes = (rng.standard_normal((2, 16, 24, 24)).astype("f4") for _ in range(2))
+    found = {}
+    for precision in ("exact", "fast"):
+        mx.set_precision(precision)
+        try:
+            images, weight = nd.array(x), nd.zeros((16, 16, 3, 3))
+            weight.attach_grad()
+            with autograd.record():
+                y = nd.Convolution(images, weight, kernel=(3, 3), pad=(1, 1), num_filter=16, no_bias=True)
+            y.backward(nd.array(slopes))
+        finally:
+            mx.set_precision("exact")
+        found[precision] = weight.grad.asnumpy()
+        assert np.array_equal(found[precision], kw.conv_weight_gradient(slopes, x, 3, padding=1, precision=precision))
+    assert not np.array_equal(*found.values())
 
 
 # ---------------------------------------------------------------- files

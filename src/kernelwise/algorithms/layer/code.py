@@ -113,12 +113,6 @@ class Reading(NamedTuple):
     ahead: Value
 
 
-def _added(w: Writer, fn: Function, sums: Value, totals: list[Value]) -> list[Value]:
-    """What is in memory, plus what is in registers."""
-    places = (sums + k * w.vector.bytes for k in range(len(totals)))
-    return [fn.load(w.vector, place, align=w.vector.bytes) + value for place, value in zip(places, totals, strict=True)]
-
-
 def _sums(w: Writer, fn: Function, a: Record, of: Reading, start: list[Value]) -> list[Value]:
     """Sums over some channels and all taps. There is a loop for each kind of block, or with one tap for those that ask
     for what is ahead and for others; one of them takes its turn."""

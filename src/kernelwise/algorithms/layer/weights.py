@@ -37,7 +37,6 @@ FIELDS = (
 # how weights are read: one by one; all channels of an output in one go; all outputs of a channel in one go
 SINGLY, ALONG, ACROSS = range(3)
 SQUARE = TAPS * TAPS
-ALIGN = 64
 AHEAD = 1024  # bytes of a row that are asked for before their turn
 
 

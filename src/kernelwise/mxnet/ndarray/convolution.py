@@ -191,11 +191,14 @@ def _by_input(dy: Tensor, w: Tensor, sizes: tuple[int, ...], of: Geometry, preci
     return out
 
 
-def _by_weight(dy: Tensor, x: Tensor, taps: tuple[int, ...], of: Geometry) -> Tensor:
+def _by_weight(dy: Tensor, x: Tensor, taps: tuple[int, ...], of: Geometry, precision: str) -> Tensor:
+    out = torch.empty((dy.shape[1], x.shape[1] // of.groups, *taps), dtype=x.dtype)
+    pixels, threads = memory(x), torch.get_num_threads()
     geometry = axes(x.shape[2:], taps, of)
-    dtype = memory(x).dtype
-    found = weight_gradient(memory(dy), memory(x), geometry, of.groups, of.border, dtype, torch.get_num_threads())
-    return torch.from_numpy(found.astype(dtype, copy=False))
+    weight_gradient(
+        memory(dy), pixels, geometry, of.groups, of.border, pixels.dtype, threads, precision=precision, out=out.numpy()
+    )
+    return out
 
 
 class _Convolution(torch.autograd.Function):
@@ -211,7 +214,7 @@ class _Convolution(torch.autograd.Function):
         x, w = ctx.saved_tensors
         wants = ctx.needs_input_grad
         dx = _by_input(dy, w, x.shape[2:], ctx.of, ctx.precision) if wants[0] else None
-        dw = _by_weight(dy, x, w.shape[2:], ctx.of) if wants[1] else None
+        dw = _by_weight(dy, x, w.shape[2:], ctx.of, ctx.precision) if wants[1] else None
         db = dy.sum((0, *range(2, dy.ndim))) if wants[2] else None
         return dx, dw, db, None, None
 
@@ -229,5 +232,5 @@ class _Deconvolution(torch.autograd.Function):
         x, w = ctx.saved_tensors
         wants = ctx.needs_input_grad
         dx = _forward(g, w, None, ctx.of, ctx.precision) if wants[0] else None
-        dw = _by_weight(x, g, w.shape[2:], ctx.of) if wants[1] else None
+        dw = _by_weight(x, g, w.shape[2:], ctx.of, ctx.precision) if wants[1] else None
         return dx, dw, None, None
