@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .moments import Moments, empty
+from .moments import Moments
 from .pairs import Pair
 from .weighted import weighted_moments
 from .windows import PLAIN, How, Taps, products_and_matches, sums_and_squares, window_sums
 
 SAMPLE = 16  # every so many pixels are looked at for the mean
-PATCHES = 4096  # windows that are gathered at a time
+PATCHES = 1 << 18  # numbers in the windows that are gathered at a time
 FLOAT = np.float64
 
 
@@ -38,8 +38,8 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: 
         return weighted_moments(clean_pair(pair, taps, before, after), taps, before, after, how.threads)
     if pair.used is None:
         with np.errstate(invalid="ignore", over="ignore"):
-            found = _all_outputs(pair, taps, before, after, how)
-        if np.isfinite(found.squares).all() and np.isfinite(found.gram).all():
+            found = _all_outputs(pair, taps, before, after, how, finite=False)
+        if found is not None:
             return found
     clean = clean_pair(pair, taps, before, after)
     used = clean.used
@@ -48,6 +48,7 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: 
     if 2 * np.count_nonzero(lost) > all_of_them:
         return _few_outputs(clean, used, taps, before, after)
     full = _all_outputs(clean, taps, before, after, how)
+    assert full is not None
     return full - _few_outputs(clean, lost, taps, before, after) if lost.any() else full
 
 
@@ -77,9 +78,15 @@ def _as_channels(values: np.ndarray) -> np.ndarray:
     return values[:, np.newaxis, np.newaxis, np.newaxis]
 
 
-def _all_outputs(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How) -> Moments:
+def _all_outputs(
+    pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How, finite: bool = True
+) -> Moments | None:
+    """None if the numbers are not known to be ``finite`` and are not; that is seen before the long sums are taken."""
     outputs, size = pair.y.shape[1], len(before) * int(np.prod(taps))
     how = replace(how, before=float(before[0]), after=float(after[0]))
+    seen, (total, squares) = window_sums(pair.x, taps, how).ravel(), sums_and_squares(pair.y, how)
+    if not finite and not (np.isfinite(squares).all() and np.isfinite(seen).all()):
+        return None
     gram, right = products_and_matches(pair.y, pair.x, taps, how)
     count = pair.y[:, 0].size
     return Moments(
@@ -87,26 +94,40 @@ def _all_outputs(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, 
         before,
         after,
         gram.reshape(size, size),
-        window_sums(pair.x, taps, how).ravel(),
+        seen,
         right.reshape(outputs, size).T,
-        *sums_and_squares(pair.y, how),
+        total,
+        squares,
         float(count),
         count,
     )
 
 
 def _few_outputs(pair: Pair, chosen: np.ndarray, taps: Taps, before: np.ndarray, after: np.ndarray) -> Moments:
-    """The sums over the chosen outputs alone, from their windows."""
-    total = empty(taps, before, after)
+    """The sums over the chosen outputs alone, from their windows: products of rows (window, results, 1)."""
+    size, outputs = len(before) * int(np.prod(taps)), len(after)
     windows = sliding_window_view(pair.x, taps, axis=(2, 3, 4))
-    where = np.nonzero(chosen)
-    for first in range(0, len(where[0]), PATCHES):
-        n, z, r, c = (index[first : first + PATCHES] for index in where)
-        p = windows[n, :, z, r, c].astype(FLOAT) - _as_channels(before)
-        y = pair.y[n, :, z, r, c].astype(FLOAT) - after
-        p = p.reshape(len(p), -1)
-        total += Moments(
-            taps, before, after, p.T @ p, p.sum(axis=0), p.T @ y, y.sum(axis=0), np.square(y).sum(axis=0),
-            float(len(p)), len(p),
-        )  # fmt: skip
-    return total
+    where = np.flatnonzero(chosen)
+    products = np.zeros((size + outputs + 1, size + outputs + 1))
+    together = max(1, PATCHES // (size + outputs))
+    rows = np.ones((together, size + outputs + 1))
+    for first in range(0, len(where), together):
+        n, z, r, c = np.unravel_index(where[first : first + together], chosen.shape)
+        some = rows[: len(n)]
+        shaped = some[:, :size].reshape(len(n), len(before), *taps)
+        np.subtract(windows[n, :, z, r, c], _as_channels(before), out=shaped, dtype=FLOAT)
+        np.subtract(pair.y[n, :, z, r, c], after, out=some[:, size:-1], dtype=FLOAT)
+        products += some.T @ some
+    y = slice(size, size + outputs)
+    return Moments(
+        taps,
+        before,
+        after,
+        products[:size, :size],
+        products[:size, -1],
+        products[:size, y],
+        products[y, -1],
+        np.diag(products)[y].copy(),
+        float(len(where)),
+        len(where),
+    )
