@@ -1,4 +1,4 @@
-"""Measure the constants of `kernelwise/algorithms/layer/choice.py`, and how well they choose, on this machine.
+"""Measure the constants of `kernelwise/algorithms/layer/costs.py`, and how well they choose, on this machine.
 
     python benchmarks/layer_costs.py
 
@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from kernelwise.algorithms.layer import choice
-from kernelwise.algorithms.layer.launch import LayerProblem, pack_bias, problem3
+from kernelwise.algorithms.layer import choice, costs
+from kernelwise.algorithms.layer.problem import LayerProblem, problem3
 from kernelwise.algorithms.layer.winograd_launch import plan as winograd_plan
 from kernelwise.algorithms.numbers import Number
 from kernelwise.jit import pool, target
@@ -46,9 +46,9 @@ def microseconds(problem: LayerProblem, winograd: bool) -> float:
     times = []
     for _ in range(ROUNDS + 1):
         start = time.thread_time_ns()
-        packed, shift = choice.pack(plan, weight, 1), pack_bias(plan, None)
+        packed, shift = plan.pack(weight, 1), plan.pack_bias(None)
         given, wanted = ((*a.strides[:2], 0, *a.strides[2:]) for a in (x, y))
-        ready = choice.prepare(plan, 1, given, wanted, UNLIMITED, 1)
+        ready = plan.prepare(1, given, wanted, UNLIMITED, 1)
         ready.args[:4] = [a.ctypes.data for a in (x, y, packed, shift)]
         pool.run(ready.address, ready.args.ctypes.data, ready.scratch, ready.units, 1)
         times.append((time.thread_time_ns() - start) / 1e3)
@@ -57,15 +57,15 @@ def microseconds(problem: LayerProblem, winograd: bool) -> float:
 
 def counts(problem: LayerProblem, winograd: bool) -> list[float]:
     """How often each constant is counted, in thousands: the prediction with that one at 1 and all others at 0."""
-    predicted = choice.winograd_nanoseconds if winograd else choice.direct_nanoseconds
-    before, found = {name: getattr(choice, name) for name in NAMES}, []
+    predicted = costs.winograd if winograd else costs.direct
+    before, found = {name: getattr(costs, name) for name in NAMES}, []
     for wanted in NAMES:
         for name in NAMES:
-            setattr(choice, name, float(name == wanted))
+            setattr(costs, name, float(name == wanted))
         predicted.cache_clear()
         found.append(predicted(problem, target.current()) / 1e3)
     for name, value in before.items():
-        setattr(choice, name, value)
+        setattr(costs, name, value)
     predicted.cache_clear()
     return found
 
@@ -88,8 +88,8 @@ def main() -> None:
         took = {winograd: microseconds(problem, winograd) for winograd in (False, True)}
         here = target.current()
         predicted = (
-            choice.direct_nanoseconds(problem, here) / 1e3,
-            choice.winograd_nanoseconds(problem, here) / 1e3,
+            costs.direct(problem, here) / 1e3,
+            costs.winograd(problem, here) / 1e3,
         )
         better, said = took[True] < took[False], predicted[1] < predicted[0]
         lost = took[said] / min(took.values())

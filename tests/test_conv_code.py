@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kernelwise.algorithms.layer import across, across_launch, slopes, slopes_launch
-from kernelwise.algorithms.layer.launch import LayerProblem, problem3
+from kernelwise.algorithms.layer.problem import LayerProblem, problem3
 from kernelwise.algorithms.numbers import Number
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import named

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from kernelwise import caches
-from kernelwise.algorithms.layer import across, across_launch, last, last_launch, rows, rows_launch
-from kernelwise.algorithms.layer.across_launch import AcrossPlan
+from kernelwise.algorithms.layer import across, choice, last, last_launch, rows, rows_launch
+from kernelwise.algorithms.layer.across_spec import AcrossSpec
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
 from kernelwise.layers.operations import correlate
@@ -53,10 +53,10 @@ def run(layer: Layer, layout: str, x: np.ndarray, weight: np.ndarray, bias: np.n
     return correlate(lying(x, layout), weight, layer.axes, bias, out=out, lanes="pixels", **how)
 
 
-def plan(layer: Layer, layout: str, target: str) -> AcrossPlan:
+def plan(layer: Layer, layout: str, target: str) -> Any:
     x, out = (lying(np.empty(shape, layer.dtype), layout) for shape in (layer.image_shape, layer.result_shape))
     problem = PreparedLayer(np.ones(layer.weight_shape, layer.dtype), groups=layer.groups).problem(layer.axes)
-    return across_launch.plan(problem, named(target), strides5(x), strides5(out))
+    return choice.plan(problem, named(target), strides5(x), strides5(out), "exact", lanes="pixels")
 
 
 def random(layer: Layer, rng: np.random.Generator, images: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,7 +129,7 @@ def test_results_past_the_caches_are_the_same(
     x, weight, bias = random(layer, rng, 1)
     y = run(layer, layout, x, weight, bias)
     streamed = plan(layer, layout, "host")
-    assert not isinstance(streamed.spec, across_launch.AcrossSpec) and streamed.spec.streams
+    assert not isinstance(streamed.spec, AcrossSpec) and streamed.spec.streams
     for module in (rows_launch, last_launch):
         monkeypatch.setattr(module, "STREAM_BYTES", 0)
     caches.clear_cache()

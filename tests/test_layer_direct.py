@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernelwise.algorithms.layer import code, launch
-from kernelwise.algorithms.layer.launch import LayerPlan
+from kernelwise.algorithms.layer import direct_code, direct_launch
+from kernelwise.algorithms.layer.direct_launch import DirectPlan
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
 from kernelwise.layers.operations import correlate
@@ -132,9 +132,9 @@ def test_results_go_wherever_they_are_wanted(rng: np.random.Generator) -> None:
 def routine(layer: Layer, target: str, in_place: bool, residual: bool) -> str:
     row_bytes = layer.axes[-1].n * np.dtype(layer.dtype).itemsize
     plan = layer.plan(target, "direct", row_bytes if in_place else 0)
-    assert isinstance(plan, LayerPlan)
-    spec = launch.finishing(plan, layer.limits, residual).spec
-    return assembly(code.emit(named(target), spec).text, named(target))
+    assert isinstance(plan, DirectPlan)
+    spec = direct_launch.finishing(plan, layer.limits, residual).spec
+    return assembly(direct_code.emit(named(target), spec).text, named(target))
 
 
 @pytest.mark.parametrize("target", ["avx512", "avx2"])
@@ -167,7 +167,7 @@ def test_images_are_read_as_they_lie_where_taps_outside_can_be_left_out() -> Non
 
     def copied(layer: Layer) -> bool:
         plan = layer.plan("host", "direct", layer.axes[-1].n * 4)
-        assert isinstance(plan, LayerPlan)
+        assert isinstance(plan, DirectPlan)
         return plan.panel
 
     large = SHAPES["many pixels"]
@@ -196,12 +196,12 @@ def test_no_layer_leaves_its_arrays(report_figure: Callable[[str, str], None]) -
 def test_weights_are_packed_alike_from_any_strides(rng: np.random.Generator) -> None:
     layer = Layer(1, 2, 21, 35, (axis(9, 3, 1, 1), axis(9, 3, 1, 1)))
     plan = layer.plan("host", "direct")
-    assert isinstance(plan, LayerPlan)
+    assert isinstance(plan, DirectPlan)
     weight = rng.standard_normal(layer.weight_shape).astype("f4")
-    packed = launch.pack(plan, weight)
+    packed = direct_launch.pack(plan, weight)
     block = plan.block
     for group, output, channel, tap in rng.integers(0, (2, 35, 21, 9), (50, 4)):
         at = ((group * -(-35 // block) + output // block) * 21 + channel) * 9 + tap
         assert packed[at * block + output % block] == weight[group * 35 + output, channel].flat[tap]
     for other in (weight.astype(">f4"), np.asfortranarray(weight), weight[:, ::-1].copy()[:, ::-1]):
-        assert np.array_equal(launch.pack(plan, other, 2), packed)
+        assert np.array_equal(direct_launch.pack(plan, other, 2), packed)

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kernelwise.algorithms.layer import choice, code, launch, winograd_code, winograd_launch
-from kernelwise.algorithms.layer.launch import pack_bias
+from kernelwise.algorithms.layer import direct_code, direct_launch, winograd_code, winograd_launch
 from kernelwise.algorithms.layer.winograd_launch import WinogradPlan
 from kernelwise.jit import pool
 from kernelwise.jit.compile import assembly
@@ -28,8 +27,8 @@ def run(
     x, weight, bias = given
     plan = replace(layer, images=len(x)).plan(target, algorithm, x.strides[-2])
     y = np.full_like(added, np.nan)  # its strides, too
-    packed, shift = choice.pack(plan, weight, threads), pack_bias(plan, bias)
-    ready = choice.prepare(plan, len(x), strides5(x), strides5(y), layer.limits, threads, residual=True)
+    packed, shift = plan.pack(weight, threads), plan.pack_bias(bias)
+    ready = plan.prepare(len(x), strides5(x), strides5(y), layer.limits, threads, residual=True)
     ready.args[:5] = [array.ctypes.data for array in (x, y, packed, shift, added)]
     pool.run(ready.address, ready.args.ctypes.data, ready.scratch, ready.units, threads)
     return y
@@ -83,8 +82,8 @@ def test_code_that_adds_can_be_made_for_every_target(algorithm: str, target: str
     layer = LAYERS["many pixels"]
     plan, strides = layer.plan(target, algorithm), (8,) * 5
     if isinstance(plan, WinogradPlan):
-        spec = winograd_launch.launch(plan, 1, strides, strides, layer.limits, 1, True).spec
+        spec = winograd_launch.launch(plan, 1, strides, strides, layer.limits, 1, True)[0]
         module = winograd_code.emit(named(target), spec)
     else:
-        module = code.emit(named(target), launch.finishing(plan, layer.limits, True).spec)
+        module = direct_code.emit(named(target), direct_launch.finishing(plan, layer.limits, True).spec)
     assert "layer:" in assembly(module.text, named(target))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kernelwise.algorithms.layer import choice, weights, winograd, winograd_code, winograd_launch
-from kernelwise.algorithms.layer.launch import LayerPlan, pack_bias
+from kernelwise.algorithms.layer.direct_launch import DirectPlan
 from kernelwise.algorithms.layer.winograd_launch import WinogradPlan
 from kernelwise.jit import pool
 from kernelwise.jit.compile import assembly
@@ -52,8 +52,8 @@ def run(
     if layer.channels_last:
         out = np.full((shape[0], *shape[2:], shape[1]), np.nan, x.dtype)
     y = np.moveaxis(out, -1, 1) if layer.channels_last else out
-    packed, shift = choice.pack(plan, weight, threads), pack_bias(plan, bias)
-    ready = choice.prepare(plan, len(x), strides5(x), strides5(y), layer.limits, threads)
+    packed, shift = plan.pack(weight, threads), plan.pack_bias(bias)
+    ready = plan.prepare(len(x), strides5(x), strides5(y), layer.limits, threads)
     ready.args[:4] = [array.ctypes.data for array in (x, y, packed, shift)]
     pool.run(ready.address, ready.args.ctypes.data, ready.scratch, ready.units, threads)
     return y
@@ -194,7 +194,7 @@ def test_exact_never_chooses_it_and_fast_does_where_it_is_less_work() -> None:
         return type(choice.choose(layer.problem, named(TARGET), False, 0, True, precision))
 
     large = LAYERS["bands"]
-    assert chosen(large, "fast") is WinogradPlan and chosen(large, "exact") is LayerPlan
+    assert chosen(large, "fast") is WinogradPlan and chosen(large, "exact") is DirectPlan
     rows, columns = large.axes
     for other in (
         replace(large, axes=(rows._replace(stride=2, out=20), columns)),
@@ -203,7 +203,7 @@ def test_exact_never_chooses_it_and_fast_does_where_it_is_less_work() -> None:
         replace(large, channels=1),
         Layer(1, 1, 512, 512, (three(4), three(4))),
     ):
-        assert chosen(other, "fast") is LayerPlan
+        assert chosen(other, "fast") is DirectPlan
 
 
 def test_the_choice_looks_at_shapes_alone(rng: np.random.Generator) -> None:
@@ -238,7 +238,7 @@ def products(target: str, dtype: str) -> list[list[str]]:
     layer = replace(LAYERS["bands"], dtype=dtype)
     plan = layer.plan(target, "winograd")
     strides = (8,) * 5
-    spec = winograd_launch.launch(plan, 1, strides, strides, layer.limits, 1).spec
+    spec = winograd_launch.launch(plan, 1, strides, strides, layer.limits, 1)[0]
     text = assembly(winograd_code.emit(named(target), spec).text, named(target))
     body = text[text.index("\nproducts:") :]
     return [lines for lines in reading.loops(body) if any("vfmadd" in line or "fmla" in line for line in lines)]

@@ -29,7 +29,8 @@ def clear_cache(disk: bool = False) -> None:
     if passes := sys.modules.get("kernelwise.algorithms.canny.launch"):
         passes.forget()
     slopes = "slopes_launch", "slopes_winograd_launch", "slopes_fold", "slopes_collect"
-    for name in ("launch", "winograd_launch", "weights", "across_launch", *slopes):
+    algorithms = "direct_launch", "winograd_launch", "across_launch", "rows_launch", "last_launch"
+    for name in (*algorithms, "weights", *slopes):
         if layers := sys.modules.get(f"kernelwise.algorithms.layer.{name}"):
             layers.forget()
     if gradients := sys.modules.get("kernelwise.edges.gradients"):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kernelwise.algorithms.layer import slopes_collect, slopes_launch
-from kernelwise.algorithms.layer.launch import problem3
+from kernelwise.algorithms.layer.problem import problem3
 from kernelwise.jit.target import available
 from kernelwise.layers import operations, prepared
 from kernelwise.layers.window import window

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from kernelwise.algorithms.layer import choice, winograd_launch
-from kernelwise.algorithms.layer.launch import LayerPlan, LayerProblem, pack_bias, problem3
+from kernelwise.algorithms.layer.direct_launch import DirectPlan
+from kernelwise.algorithms.layer.problem import LayerProblem, problem3
 from kernelwise.algorithms.layer.winograd_launch import WinogradPlan
 from kernelwise.algorithms.numbers import Number
 from kernelwise.jit.target import available, named
@@ -64,7 +65,7 @@ class Layer:
         number = Number(self.dtype)
         return LayerProblem(problem3(self.axes), self.groups, self.channels, self.outputs, self.border, number)
 
-    def plan(self, target: str, algorithm: str, row_bytes: int = 0) -> LayerPlan | WinogradPlan:
+    def plan(self, target: str, algorithm: str, row_bytes: int = 0) -> DirectPlan | WinogradPlan:
         """``row_bytes``: from one row of the image to the next, where it is to be read as it lies."""
         if algorithm == "winograd":
             return winograd_launch.plan(self.problem, named(target), self.channels_last)
@@ -171,9 +172,9 @@ def fenced(
     out = Padded(room("result"), shape, dtype, len(shape) - 2, 0, at_end)
     y = np.moveaxis(out.array, -1, 1) if layer.channels_last else out.array
     wanted = definition(layer, x, weight, bias)
-    packed, shift = choice.pack(plan, weights, 1), pack_bias(plan, bias)
-    ready = choice.prepare(
-        plan, layer.images, strides5(image.array), strides5(y), layer.limits, int(rng.integers(1, 5)), layer.residual
+    packed, shift = plan.pack(weights, 1), plan.pack_bias(bias)
+    ready = plan.prepare(
+        layer.images, strides5(image.array), strides5(y), layer.limits, int(rng.integers(1, 5)), layer.residual
     )
     pointers = [image.array.ctypes.data, y.ctypes.data]
     for role, array in (("weights", packed), ("bias", shift)):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kernelwise.algorithms.layer import slopes_fold, slopes_winograd_launch
-from kernelwise.algorithms.layer.launch import problem3
+from kernelwise.algorithms.layer.problem import problem3
 from kernelwise.algorithms.layer.slopes_winograd_launch import SlopeTilesPlan
 from kernelwise.algorithms.numbers import Number
 from kernelwise.algorithms.routine import current_target

@@ -12,6 +12,11 @@ def up(value: int, step: int) -> int:
     return -(-value // step) * step
 
 
+def odd(size: int) -> int:
+    """At least so many bytes: an odd number of cache lines, so that neighbours do not share sets of the caches."""
+    return (-(-size // ALIGN) | 1) * ALIGN
+
+
 def aligned(values: np.ndarray) -> np.ndarray:
     """The same values, C-contiguous, beginning at a line of the cache."""
     memory = np.empty(values.nbytes + ALIGN, np.uint8)

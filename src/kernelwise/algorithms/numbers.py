@@ -42,6 +42,10 @@ class Number(NamedTuple):
     def dtype(self) -> np.dtype:
         return np.dtype(self.code)
 
+    def bits(self, value: float) -> int:
+        """How it is held in memory, as an integer for the arguments of a routine."""
+        return int.from_bytes(np.asarray(value, self.dtype).tobytes().ljust(8, b"\0"), "little", signed=True)
+
     def bounds(self) -> tuple[int, int]:
         info = np.iinfo(self.dtype)
         return int(info.min), int(info.max)

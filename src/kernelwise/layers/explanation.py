@@ -6,22 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..algorithms.layer.across_launch import AcrossPlan
-from ..algorithms.layer.winograd_launch import WinogradPlan
 from .prepared import Start
 
 ERRORS = {"fast": 5e-6, "exact": 1e-6}  # in float32, in units of the largest output
-REASONS = {
-    "direct": "output channels side by side in the lanes, all products added up",
-    "pixels": "pixels of a row side by side in the lanes, as they fill them better than a group's output channels",
-    "winograd": "output channels side by side in the lanes, 36 products in place of 144 for 4 x 4 outputs",
-}
 
 
 class ConvPlan(NamedTuple):
     """How a prepared layer does images of one shape."""
 
-    algorithm: str  # "direct", "pixels" or "winograd"
+    algorithm: str  # "direct", "winograd", "pixels" or "depthwise"
     reason: str
     result_shape: tuple[int, ...]
     seconds: float  # predicted, on one thread
@@ -33,14 +26,11 @@ class ConvPlan(NamedTuple):
     @classmethod
     def of(cls, start: Start, result_shape: tuple[int, ...], precision: str) -> ConvPlan:
         """Of what is ready to be started."""
-        name = "direct"
-        if isinstance(start.plan, (AcrossPlan, WinogradPlan)):
-            name = "pixels" if isinstance(start.plan, AcrossPlan) else "winograd"
         single = np.finfo(np.float32).eps
         scale = np.finfo(start.plan.problem.number.dtype).eps / single
         return cls(
-            name,
-            REASONS[name],
+            start.plan.name,
+            start.plan.reason,
             result_shape,
             start.seconds,
             start.workers,

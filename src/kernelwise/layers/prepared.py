@@ -14,8 +14,8 @@ import numpy as np
 
 from ..algorithms import spare
 from ..algorithms.layer import choice
-from ..algorithms.layer.choice import Plan, Strides
-from ..algorithms.layer.launch import LayerProblem, problem3
+from ..algorithms.layer.plan import Plan
+from ..algorithms.layer.problem import LayerProblem, Strides, problem3
 from ..algorithms.numbers import Number
 from ..algorithms.routine import current_target
 from ..jit import pool
@@ -115,7 +115,7 @@ class PreparedLayer:
     def leave(self) -> None:
         """Leave the memory of packed weights to others: nobody uses the layer, or a Start of it, any more."""
         for start in self._starts.values():
-            if choice.packs_apart(start.plan):
+            if start.plan.packs_apart:
                 spare.leave(start.keep[0])
         self._starts = {}
 
@@ -136,11 +136,10 @@ class PreparedLayer:
         residual: bool,
     ) -> Start:
         cut = _cut(self.problem(axes), target, images, image_strides, result_strides, *self._how, threads, residual)
-        packing = choice.packing(cut.plan)
-        packed = next((s.keep[:2] for s in self._starts.values() if choice.packing(s.plan) == packing), None)
+        packing = cut.plan.packing
+        packed = next((s.keep[:2] for s in self._starts.values() if s.plan.packing == packing), None)
         if packed is None:
-            weights = choice.pack(cut.plan, self.weight, cut.workers)
-            packed = weights, choice.pack_bias(cut.plan, self.bias)
+            packed = cut.plan.pack(self.weight, cut.workers), cut.plan.pack_bias(self.bias)
         args = cut.args.copy()
         args[2], args[3] = packed[0].ctypes.data, packed[1].ctypes.data
         return cut._replace(args=args, keep=(*packed, *cut.keep))
@@ -162,10 +161,10 @@ def _cut(
 ) -> Start:
     """All but the weights."""
     plan = choice.plan(problem, target, image_strides, result_strides, precision, once, lanes)
-    seconds = images * choice.nanoseconds(plan, once) * 1e-9
+    seconds = images * plan.nanoseconds(once) * 1e-9
     workers = worth(seconds, threads)
-    adds = residual and choice.adds_residual(plan)
-    ready = choice.prepare(plan, images, image_strides, result_strides, limits, workers, adds)
+    adds = residual and plan.adds_residual
+    ready = plan.prepare(images, image_strides, result_strides, limits, workers, adds)
     return Start(plan, *ready[:-1], workers, seconds, ready.keep, adds)
 
 

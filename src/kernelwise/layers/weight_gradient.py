@@ -6,7 +6,7 @@ import numpy as np
 
 from ..algorithms.lag_sums import lag_sums
 from ..algorithms.layer import slopes_winograd_launch
-from ..algorithms.layer.launch import ONE, problem3
+from ..algorithms.layer.problem import ONE, problem3
 from ..algorithms.layer.slopes_launch import weight_slopes
 from ..algorithms.numbers import Number
 from ..algorithms.routine import current_target

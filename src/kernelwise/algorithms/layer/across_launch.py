@@ -1,4 +1,4 @@
-"""The geometry of a layer with few channels in a group, and the strides of two arrays, as its routine's numbers."""
+"""Layers with few channels in a group: the block of sums, the panel, how work is cut, and a routine's numbers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...borders import source_index
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ..launch import Sheet
-from ..memory import ALIGN, aligned, up
-from . import last, last_launch, rows, rows_launch
+from ..memory import ALIGN, aligned, odd, up
+from . import costs, weights
 from .across import emit
 from .across_spec import FIELDS, AcrossSpec
-from .last import LastSpec
-from .launch import CHAIN, LEAST_UNITS, LayerProblem, bits, odd
-from .rows import RowsSpec
+from .plan import Launch, Ready
+from .problem import CHAIN, LEAST_UNITS, LayerProblem, Limits, Strides
+from .sheets import inside, plane_map, seen, write_limits, write_strides
 from .sums import choose_block
 
 PANEL_BYTES = 128 << 10  # of a unit's input: it stays in the second-level cache
@@ -30,14 +29,11 @@ WIDEST = 4  # vectors
 FEW_LINES = 16  # cache lines of a row up to which each width has code of its own
 
 
-Spec = AcrossSpec | RowsSpec | LastSpec
-
-
 class AcrossPlan(NamedTuple):
     """How such a layer is done, by its shape alone."""
 
     problem: LayerProblem
-    spec: Spec
+    spec: AcrossSpec
     target: Target
     chunks: int  # of tap rows
     band: int  # output rows in a unit
@@ -49,45 +45,46 @@ class AcrossPlan(NamedTuple):
         """Outputs of a group in a block."""
         return self.spec.outputs
 
+    @property
+    def name(self) -> str:
+        return "pixels"
 
-class AcrossLaunch(NamedTuple):
-    """What it takes to start such a layer; images, result, weights and bias still empty."""
+    @property
+    def reason(self) -> str:
+        return "pixels of a row side by side in the lanes, as they fill them better than a group's output channels"
 
-    args: np.ndarray
-    scratch: int
-    units: int
-    keep: tuple
+    @property
+    def packing(self) -> AcrossPlan:
+        return self
 
+    @property
+    def packs_apart(self) -> bool:
+        return False
 
-def plan(
-    problem: LayerProblem,
-    target: Target,
-    image_strides: tuple[int, ...] | None = None,
-    result_strides: tuple[int, ...] | None = None,
-) -> AcrossPlan:
-    """How a layer is done, for arrays that lie so (bytes: batch, channel, plane, row, column), or lie anywhere."""
-    if image_strides is None or result_strides is None:
-        return _panel_plan(problem, target)
-    return _plan(problem, target, (0, *image_strides[1:]), (0, *result_strides[1:]))
+    @property
+    def adds_residual(self) -> bool:
+        return False
+
+    def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
+        return pack(self, weight)
+
+    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
+        return weights.pack_bias(self.problem, self.block, bias)
+
+    def prepare(
+        self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
+        residual: bool = False,
+    ) -> Ready:  # fmt: skip
+        made = launch(self, images, image_strides, result_strides, limits)
+        return Ready.of(code(self.spec, self.target), made)
+
+    def nanoseconds(self, packed: bool = False) -> float:
+        return costs.pixels(self.problem, self.target)
 
 
 @lru_cache(maxsize=1024)
-def _plan(
-    problem: LayerProblem, target: Target, image_strides: tuple[int, ...], result_strides: tuple[int, ...]
-) -> AcrossPlan:
-    strides = image_strides, result_strides
-    channels = last_launch.spec_for(problem, target, *strides)
-    if channels is not None:
-        return AcrossPlan(problem, channels, target, 1, *last_launch.units(channels, problem))
-    as_they_lie = rows_launch.spec_for(problem, target, *strides)
-    if as_they_lie is not None:
-        return AcrossPlan(problem, as_they_lie, target, 1, *rows_launch.units(as_they_lie, problem))
-    return _panel_plan(problem, target)
-
-
-@lru_cache(maxsize=1024)
-def _panel_plan(problem: LayerProblem, target: Target) -> AcrossPlan:
-    """The block, the panel and the band."""
+def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
+    """The block, the panel and the band, wherever the arrays lie."""
     planes, rows, columns = problem.axes
     number = problem.number
     lanes = target.lanes(number.bytes)
@@ -137,10 +134,6 @@ def _pitch(size: int) -> int:
 def pack(plan: AcrossPlan, weight: np.ndarray) -> np.ndarray:
     """(groups * outputs, channels, ...) -> [group][block][channel][plane][chunk][column][its row][output in block]."""
     problem, spec = plan.problem, plan.spec
-    if isinstance(spec, RowsSpec):
-        return rows_launch.pack(spec, weight)
-    if isinstance(spec, LastSpec):
-        return last_launch.pack(spec, weight)
     planes, rows, columns = (a.taps for a in problem.axes)
     blocks = -(-problem.outputs // spec.outputs)
     room = (problem.groups, blocks * spec.outputs, problem.channels, planes, plan.chunks * spec.tap_rows, columns)
@@ -155,33 +148,9 @@ def pack(plan: AcrossPlan, weight: np.ndarray) -> np.ndarray:
     return aligned(split.transpose(0, 1, 3, 4, 5, 7, 6, 2).astype(problem.number.dtype, copy=False))
 
 
-def pack_bias(plan: AcrossPlan, bias: np.ndarray | None) -> np.ndarray:
-    """[group][block][output in the block]."""
-    problem, outputs = plan.problem, plan.spec.outputs
-    if isinstance(plan.spec, LastSpec):
-        return last_launch.pack_bias(plan.spec, problem.groups, bias)
-    packed = np.zeros((problem.groups, up(problem.outputs, outputs)), problem.number.dtype)
-    if bias is not None:
-        packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
-    return aligned(packed)
-
-
-@lru_cache(maxsize=1024)
-def launch(
-    plan: AcrossPlan,
-    images: int,
-    image_strides: tuple[int, ...],
-    result_strides: tuple[int, ...],
-    limits: tuple[float, float],
-) -> AcrossLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them."""
+def launch(plan: AcrossPlan, images: int, image_strides: Strides, result_strides: Strides, limits: Limits) -> Launch:
+    """The numbers of a start."""
     problem, spec = plan.problem, plan.spec
-    strides = image_strides, result_strides
-    if isinstance(spec, RowsSpec):
-        cut = rows_launch.launch(spec, problem, plan.target, plan.band, plan.together, images, *strides, limits)
-        return AcrossLaunch(*cut)
-    if isinstance(spec, LastSpec):
-        return AcrossLaunch(*last_launch.launch(spec, problem, plan.band, plan.together, images, *strides, limits))
     planes, rows, columns = problem.axes
     size = problem.number.bytes
     sheet = Sheet(FIELDS)
@@ -191,43 +160,31 @@ def launch(
     sheet.write(group_range=plan.together, group_ranges=ranges)
     sheet.write(groups=problem.groups, planes=planes.out, bands=bands, panels=panels, blocks=blocks)
     sheet.write(band_rows=plan.band, rows_out=rows.out, columns_out=columns.out, panel_columns=plan.panel)
-    for name, (batch, channel, plane, row, column), inner in (
-        ("image", image_strides, problem.channels), ("result", result_strides, problem.outputs),
-    ):  # fmt: skip
-        sheet.write(**{f"{name}_batch": batch, f"{name}_group": channel * inner, f"{name}_channel": channel})
-        sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
+    write_strides(sheet, problem, image_strides, result_strides)
     chunk_bytes = spec.tap_columns * spec.tap_rows * spec.outputs * size
     block_bytes = problem.channels * planes.taps * plan.chunks * chunk_bytes
     sheet.write(weight_block=block_bytes, weight_group=block_bytes * blocks, chunk_bytes=chunk_bytes)
     sheet.write(channels=problem.channels, outputs=problem.outputs)
-    panel_rows = _maps(plan, spec, sheet)
-    floor, ceiling = (bits(limit, problem.number) for limit in limits)
+    panel_rows = _maps(plan, sheet)
+    write_limits(sheet, problem, limits)
     products = planes.taps * rows.taps * columns.taps
-    sheet.write(chain=max(1, CHAIN // products), floor=floor, ceiling=ceiling)
+    sheet.write(chain=max(1, CHAIN // products))
     panel_channel = planes.taps * panel_rows * spec.row_bytes
     sheet.write(panel_plane=panel_rows * spec.row_bytes, panel_channel=panel_channel)
     scratch = _scratch(spec, plan.target, problem.channels * panel_channel, sheet)
     units = images * ranges * planes.out * bands * panels
-    return AcrossLaunch(sheet.args(), scratch, units, tuple(sheet.keep))
+    return Launch(sheet.args(), scratch, units, tuple(sheet.keep))
 
 
-def _maps(plan: AcrossPlan, spec: AcrossSpec, sheet: Sheet) -> int:
+def _maps(plan: AcrossPlan, sheet: Sheet) -> int:
     """Which plane, row and column of the image stands where; returns the rows of a panel."""
     planes, rows, columns = plan.problem.axes
-    border = plan.problem.border
-    at = (
-        np.arange(planes.out)[:, None] * planes.stride
-        + planes.start
-        + np.arange(planes.taps)[None, :] * planes.dilation
-    )
-    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
+    spec, border = plan.spec, plan.problem.border
+    sheet.point("plane_map", plane_map(planes, border))
     reach = (plan.chunks * spec.tap_rows - 1) * rows.dilation
-    virtual = np.arange((rows.out - 1) * rows.stride + reach + 1) + rows.start
-    sheet.point("row_map", source_index(virtual, rows.n, border))
-    virtual = np.arange((columns.out - 1) * columns.stride + columns.reach + 1) + columns.start
-    sheet.point("column_map", source_index(virtual, columns.n, border))
-    first = min(len(virtual), max(0, -columns.start))
-    stop = max(first, min(len(virtual), columns.n - columns.start))
+    sheet.point("row_map", seen(rows, border, reach))
+    sheet.point("column_map", seen(columns, border))
+    first, stop = inside(columns)
     sheet.write(zeros=int(border == "constant"))
     sheet.write(column_lead=columns.start, column_first=first, column_stop=stop, reach=columns.reach)
     phase = np.arange(columns.taps) * columns.dilation % columns.stride
@@ -238,28 +195,21 @@ def _maps(plan: AcrossPlan, spec: AcrossSpec, sheet: Sheet) -> int:
 
 
 def _scratch(spec: AcrossSpec, target: Target, panel: int, sheet: Sheet) -> int:
-    return (
-        sheet.lay_out(
-            {
-                "at_sums": spec.block * target.vector_bytes if spec.chained else 0,
-                "at_spare": spec.vectors * target.vector_bytes,
-                "at_panel": panel,
-            }
-        )
-        + ALIGN
-    )
+    """Lay out the memory of a worker, whose panel takes so many bytes; returns its size."""
+    sizes = {
+        "at_sums": spec.block * target.vector_bytes if spec.chained else 0,
+        "at_spare": spec.vectors * target.vector_bytes,
+        "at_panel": panel,
+    }
+    return sheet.lay_out(sizes) + ALIGN
 
 
 @lru_cache(maxsize=512)
-def code(spec: Spec, target: Target) -> Code:
-    if isinstance(spec, RowsSpec):
-        return build(spec, lambda: rows.emit(target, spec), target)
-    if isinstance(spec, LastSpec):
-        return build(spec, lambda: last.emit(target, spec), target)
+def code(spec: AcrossSpec, target: Target) -> Code:
     return build(spec, lambda: emit(target, spec), target)
 
 
 def forget() -> None:
-    """Drop all remembered plans and code. Code that still runs is kept alive by its caller."""
-    for remembered in (_plan, _panel_plan, launch, code):
-        remembered.cache_clear()
+    """Forget what has been made so far. Code that still runs is kept alive by its caller."""
+    for made in (plan, code):
+        made.cache_clear()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from ...borders import source_index
+from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
 from ..memory import ALIGN, aligned
-from .last import FIELDS, LastSpec
-from .launch import CHAIN, LEAST_UNITS, ONE, LayerProblem, bits
+from . import costs
+from .last import FIELDS, LastSpec, emit
+from .plan import Launch, Ready
+from .problem import CHAIN, LEAST_UNITS, ONE, LayerProblem, Limits, Strides
+from .sheets import seen, write_limits
 from .sums import RESERVED, choose_block
 
 TALLEST = 9  # tap rows: all of them are unrolled
@@ -27,9 +32,60 @@ MOST_WORK = 1 << 27  # of a unit: some milliseconds, after which a call can be i
 STREAM_BYTES = 16 << 20  # results from this size on are written past the caches: smaller ones are still found there
 
 
-def spec_for(
-    problem: LayerProblem, target: Target, image_strides: tuple[int, ...], result_strides: tuple[int, ...]
-) -> LastSpec | None:
+class LastPlan(NamedTuple):
+    """How such a layer is done, by its shape and strides alone."""
+
+    problem: LayerProblem
+    spec: LastSpec
+    target: Target
+    band: int  # blocks of rows in a unit
+    together: int  # vectors of channels in a unit
+
+    @property
+    def name(self) -> str:
+        return "depthwise"
+
+    @property
+    def reason(self) -> str:
+        return "channels of a pixel side by side in the lanes, read as they lie, as each has a kernel of its own"
+
+    @property
+    def packing(self) -> LastPlan:
+        return self
+
+    @property
+    def packs_apart(self) -> bool:
+        return False
+
+    @property
+    def adds_residual(self) -> bool:
+        return False
+
+    def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
+        return pack(self, weight)
+
+    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
+        return pack_bias(self, bias)
+
+    def prepare(
+        self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
+        residual: bool = False,
+    ) -> Ready:  # fmt: skip
+        made = launch(self, images, image_strides, result_strides, limits)
+        return Ready.of(code(self.spec, self.target), made)
+
+    def nanoseconds(self, packed: bool = False) -> float:
+        return costs.pixels(self.problem, self.target)
+
+
+@lru_cache(maxsize=1024)
+def plan(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> LastPlan | None:
+    """None where this is not for such a layer, or not for arrays that lie so."""
+    spec = _spec(problem, target, image_strides, result_strides)
+    return None if spec is None else LastPlan(problem, spec, target, *_units(spec, problem))
+
+
+def _spec(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> LastSpec | None:
     """What the routine depends on; None where this is not for such a layer, or not for arrays that lie so."""
     planes, rows, columns = problem.axes
     size = problem.number.bytes
@@ -93,23 +149,20 @@ def _inside(axis: Axis, step: int) -> list[bool]:
     return ((first >= 0) & (first + (step - 1) * axis.stride + axis.reach < axis.n)).tolist()  # type: ignore[no-any-return]
 
 
-def units(spec: LastSpec, problem: LayerProblem) -> tuple[int, int, int]:
-    """Of a unit: blocks of rows, columns, vectors of channels."""
+def _units(spec: LastSpec, problem: LayerProblem) -> tuple[int, int]:
+    """Of a unit: blocks of rows, vectors of channels."""
     _, rows, columns = problem.axes
     blocks, vectors = -(-rows.out // spec.rows), -(-problem.groups // spec.lanes)
     block = spec.tap_rows * spec.tap_columns * spec.rows * columns.out * problem.groups
     band = max(-(-UNIT_WORK // block), -(-blocks // LEAST_UNITS))
     band = min(blocks, max(1, min(band, MOST_WORK // block)))
     parts = min(-(-LEAST_UNITS // -(-blocks // band)), block * band // UNIT_WORK, vectors)
-    return band, columns.out, -(-vectors // max(1, parts))
+    return band, -(-vectors // max(1, parts))
 
 
-def launch(
-    spec: LastSpec, problem: LayerProblem, band: int, together: int, images: int,
-    image_strides: tuple[int, ...], result_strides: tuple[int, ...], limits: tuple[float, float],
-) -> tuple[np.ndarray, int, int, tuple]:  # fmt: skip
-    """The numbers of a start, bytes of scratch, units, and what the numbers point to. ``band``: blocks of rows in a
-    unit; ``together``: vectors of channels."""
+def launch(plan: LastPlan, images: int, image_strides: Strides, result_strides: Strides, limits: Limits) -> Launch:
+    """The numbers of a start."""
+    problem, spec, band, together = plan.problem, plan.spec, plan.band, plan.together
     _, rows, columns = problem.axes
     sheet, size = Sheet(FIELDS), problem.number.bytes
     blocks, vectors = -(-rows.out // spec.rows), -(-problem.groups // spec.lanes)
@@ -123,14 +176,13 @@ def launch(
     for name, axis, step in (("rows", rows, spec.rows), ("strips", columns, spec.vectors)):
         sheet.point(f"{name}_inside", np.array(_inside(axis, step), np.int64))
     for name, axis in (("row", rows), ("column", columns)):
-        virtual = np.arange((axis.out - 1) * axis.stride + axis.reach + 1) + axis.start
-        sheet.point(f"{name}_map", source_index(virtual, axis.n, problem.border))
+        sheet.point(f"{name}_map", seen(axis, problem.border))
     sheet.point("zeros", np.zeros(problem.groups, problem.number.dtype))
-    floor, ceiling = (bits(limit, problem.number) for limit in limits)
+    write_limits(sheet, problem, limits)
     large = images * problem.groups * rows.out * columns.out * size >= STREAM_BYTES
-    sheet.write(floor=floor, ceiling=ceiling, stream=int(large))
+    sheet.write(stream=int(large))
     scratch = spec.tall * spec.wide * 8 if spec.outside else 0
-    return sheet.args(), scratch, images * ranges * bands, tuple(sheet.keep)
+    return Launch(sheet.args(), scratch, images * ranges * bands, tuple(sheet.keep))
 
 
 def _channels(spec: LastSpec, groups: int) -> np.ndarray:
@@ -139,13 +191,26 @@ def _channels(spec: LastSpec, groups: int) -> np.ndarray:
     return first[:, None] + np.arange(spec.lanes)
 
 
-def pack(spec: LastSpec, weight: np.ndarray) -> np.ndarray:
+def pack(plan: LastPlan, weight: np.ndarray) -> np.ndarray:
     """(groups, 1, ...) -> [vector of channels][tap column][tap row][channel in the vector]."""
+    spec = plan.spec
     given = weight.reshape(-1, spec.tap_rows, spec.tap_columns)[_channels(spec, len(weight))]
     return aligned(given.transpose(0, 3, 2, 1).astype(spec.number.dtype, copy=False))
 
 
-def pack_bias(spec: LastSpec, groups: int, bias: np.ndarray | None) -> np.ndarray:
+def pack_bias(plan: LastPlan, bias: np.ndarray | None) -> np.ndarray:
     """(groups,) or None -> [vector of channels][channel in the vector]."""
+    spec, groups = plan.spec, plan.problem.groups
     given = np.zeros(groups, spec.number.dtype) if bias is None else bias
     return aligned(given[_channels(spec, groups)].astype(spec.number.dtype, copy=False))
+
+
+@lru_cache(maxsize=512)
+def code(spec: LastSpec, target: Target) -> Code:
+    return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Forget what has been made so far. Code that still runs is kept alive by its caller."""
+    for made in (plan, code):
+        made.cache_clear()

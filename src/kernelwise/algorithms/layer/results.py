@@ -12,7 +12,7 @@ from ..vectors import transpose
 from .turn import lane
 
 if TYPE_CHECKING:
-    from .code import Writer
+    from .direct_code import Writer
     from .winograd_code import Writer as WinogradWriter
 
 Limits = tuple[Value | None, Value | None]  # the lowest and the highest result, in all lanes

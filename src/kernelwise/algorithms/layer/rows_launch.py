@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 
+from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
 from ..memory import aligned, up
-from .launch import CHAIN, LEAST_UNITS, ONE, LayerProblem, bits
-from .rows import FIELDS, RowsSpec
+from . import costs, weights
+from .plan import Launch, Ready
+from .problem import CHAIN, LEAST_UNITS, ONE, LayerProblem, Limits, Strides
+from .rows import FIELDS, RowsSpec, emit
+from .sheets import write_limits
 from .sums import choose_block
 
 TARGETS = ("avx512", "avx2")  # they load under a mask
@@ -30,9 +37,60 @@ STREAM_BYTES = 16 << 20  # results from this size on are written past the caches
 ZERO = 1  # register that holds what lies outside
 
 
-def spec_for(
-    problem: LayerProblem, target: Target, image_strides: tuple[int, ...], result_strides: tuple[int, ...]
-) -> RowsSpec | None:
+class RowsPlan(NamedTuple):
+    """How such a layer is done, by its shape and strides alone."""
+
+    problem: LayerProblem
+    spec: RowsSpec
+    target: Target
+    band: int  # blocks of rows in a unit
+    together: int  # groups in a unit
+
+    @property
+    def name(self) -> str:
+        return "pixels"
+
+    @property
+    def reason(self) -> str:
+        return "pixels of a row side by side in the lanes, read as they lie, as each channel has kernels of its own"
+
+    @property
+    def packing(self) -> RowsPlan:
+        return self
+
+    @property
+    def packs_apart(self) -> bool:
+        return False
+
+    @property
+    def adds_residual(self) -> bool:
+        return False
+
+    def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
+        return pack(self, weight)
+
+    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
+        return weights.pack_bias(self.problem, self.spec.outputs, bias)
+
+    def prepare(
+        self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
+        residual: bool = False,
+    ) -> Ready:  # fmt: skip
+        made = launch(self, images, image_strides, result_strides, limits)
+        return Ready.of(code(self.spec, self.target), made)
+
+    def nanoseconds(self, packed: bool = False) -> float:
+        return costs.pixels(self.problem, self.target)
+
+
+@lru_cache(maxsize=1024)
+def plan(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> RowsPlan | None:
+    """None where this is not for such a layer, or not for arrays that lie so."""
+    spec = _spec(problem, target, image_strides, result_strides)
+    return None if spec is None else RowsPlan(problem, spec, target, *_units(spec, problem))
+
+
+def _spec(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> RowsSpec | None:
     """What the routine depends on; None where this is not for such a layer, or not for arrays that lie so."""
     planes, rows, columns = problem.axes
     size = problem.number.bytes
@@ -57,7 +115,7 @@ def spec_for(
     outputs, down, across = choose_block(
         target, problem.outputs, most, taps, steps, out, problem.masked, lanes, widest, ZERO + masks
     )
-    inside = strips_inside(columns, across * lanes)
+    inside = _strips_inside(columns, across * lanes)
     spec = RowsSpec(
         problem.number, outputs, down, across, rows.taps, rows.stride, rows.dilation, problem.masked,
         tap_columns=columns.taps, column_step=columns.stride, column_gap=columns.dilation,
@@ -76,52 +134,49 @@ def spec_for(
 def _patterns(rows: Axis, down: int) -> list[tuple[int, int]]:
     """For each block of rows the slots that lie inside the image: first and stop."""
     slots = (down - 1) * rows.stride + rows.reach + 1
-    tops = [y * rows.stride + rows.start for y in first_rows(rows, down)]
+    tops = [y * rows.stride + rows.start for y in _first_rows(rows, down)]
     return [tuple(np.clip((-top, rows.n - top), 0, slots).tolist()) for top in tops]  # type: ignore[misc]
 
 
-def first_rows(rows: Axis, down: int) -> list[int]:
+def _first_rows(rows: Axis, down: int) -> list[int]:
     """Of every block; the last one is moved back."""
     return [min(y, rows.out - down) for y in range(0, rows.out, down)]
 
 
-def first_columns(columns: Axis, step: int) -> list[int]:
+def _first_columns(columns: Axis, step: int) -> list[int]:
     """Of every strip; the last one is moved back, if it can be."""
     return [max(0, min(x, columns.out - step)) for x in range(0, columns.out, step)]
 
 
-def strip_pixels(columns: Axis, step: int) -> np.ndarray:
+def _strip_pixels(columns: Axis, step: int) -> np.ndarray:
     """The column of the image that each lane reads: [strip][tap][number in a row]."""
-    first = np.array(first_columns(columns, step)) * columns.stride + columns.start
+    first = np.array(_first_columns(columns, step)) * columns.stride + columns.start
     taps = np.arange(columns.taps) * columns.dilation
     return first[:, None, None] + taps[None, :, None] + np.arange(step * columns.stride)[None, None, :]
 
 
-def strips_inside(columns: Axis, step: int) -> list[bool]:
+def _strips_inside(columns: Axis, step: int) -> list[bool]:
     """Whether a strip reads nothing outside the image, for each."""
-    pixels = strip_pixels(columns, step)
+    pixels = _strip_pixels(columns, step)
     return [bool((0 <= strip).all() and (strip < columns.n).all()) for strip in pixels]
 
 
-def units(spec: RowsSpec, problem: LayerProblem) -> tuple[int, int, int]:
-    """Of a unit: blocks of rows, columns, groups."""
+def _units(spec: RowsSpec, problem: LayerProblem) -> tuple[int, int]:
+    """Of a unit: blocks of rows, groups."""
     _, rows, columns = problem.axes
     blocks = -(-rows.out // spec.rows)
     row = spec.tap_rows * spec.tap_columns * problem.outputs * columns.out
     together = max(1, min(-(-problem.groups // LEAST_UNITS), UNIT_WORK // (row * rows.out)))
     least = -(-UNIT_WORK // (row * spec.rows)), -(-blocks * problem.groups // LEAST_UNITS)
     band = blocks if problem.groups >= LEAST_UNITS else min(blocks, max(least))
-    return max(1, min(band, MOST_WORK // (row * spec.rows))), columns.out, together
+    return max(1, min(band, MOST_WORK // (row * spec.rows))), together
 
 
-def launch(
-    spec: RowsSpec, problem: LayerProblem, target: Target, band: int, together: int, images: int,
-    image_strides: tuple[int, ...], result_strides: tuple[int, ...], limits: tuple[float, float],
-) -> tuple[np.ndarray, int, int, tuple]:  # fmt: skip
-    """The numbers of a start, bytes of scratch, units, and what the numbers point to. ``band``: blocks of rows in a
-    unit; ``together``: groups."""
+def launch(plan: RowsPlan, images: int, image_strides: Strides, result_strides: Strides, limits: Limits) -> Launch:
+    """The numbers of a start."""
+    problem, spec, band, together = plan.problem, plan.spec, plan.band, plan.together
     _, rows, columns = problem.axes
-    lanes = target.lanes(problem.number.bytes)
+    lanes = plan.target.lanes(problem.number.bytes)
     sheet = Sheet(FIELDS)
     patterns = _patterns(rows, spec.rows)
     bands, ranges = -(-len(patterns) // band), -(-problem.groups // together)
@@ -133,22 +188,33 @@ def launch(
     sheet.write(result_channel=result_strides[1], output_blocks=problem.outputs // spec.outputs)
     sheet.point("patterns", np.array([spec.patterns.index(p) for p in patterns], np.int64))
     step = spec.vectors * lanes
-    sheet.point("strip_columns", np.array(first_columns(columns, step), np.int64))
-    sheet.point("strip_inside", np.array(strips_inside(columns, step), np.int64))
+    sheet.point("strip_columns", np.array(_first_columns(columns, step), np.int64))
+    sheet.point("strip_inside", np.array(_strips_inside(columns, step), np.int64))
     sheet.write(strips=-(-columns.out // step))
-    pixels = strip_pixels(columns, step)
+    pixels = _strip_pixels(columns, step)
     kind = np.int32 if problem.number.bytes == 4 else np.int64
     sheet.point("masks", aligned(np.where((pixels >= 0) & (pixels < columns.n), kind(-1), kind(0))))
     block = spec.rows * spec.row_step * abs(spec.image_row)
     ahead = up(AHEAD, block) if 0 < block <= LARGE_BLOCK else ALONG
     large = images * problem.groups * problem.outputs * rows.out * columns.out * problem.number.bytes >= STREAM_BYTES
     sheet.write(ahead=ahead if spec.image_row >= 0 else -ahead, stream=int(large))
-    floor, ceiling = (bits(limit, problem.number) for limit in limits)
-    sheet.write(floor=floor, ceiling=ceiling)
-    return sheet.args(), 0, images * ranges * bands, tuple(sheet.keep)
+    write_limits(sheet, problem, limits)
+    return Launch(sheet.args(), 0, images * ranges * bands, tuple(sheet.keep))
 
 
-def pack(spec: RowsSpec, weight: np.ndarray) -> np.ndarray:
+def pack(plan: RowsPlan, weight: np.ndarray) -> np.ndarray:
     """(groups * outputs, 1, ...) -> [block of outputs][tap column][tap row][output in the block]."""
+    spec = plan.spec
     given = weight.reshape(-1, spec.outputs, spec.tap_rows, spec.tap_columns)
     return aligned(given.transpose(0, 3, 2, 1).astype(spec.number.dtype, copy=False))
+
+
+@lru_cache(maxsize=512)
+def code(spec: RowsSpec, target: Target) -> Code:
+    return build(spec, lambda: emit(target, spec), target)
+
+
+def forget() -> None:
+    """Forget what has been made so far. Code that still runs is kept alive by its caller."""
+    for made in (plan, code):
+        made.cache_clear()

@@ -8,20 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...borders import source_index
 from ...jit import pool
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
+from ..memory import ALIGN, odd, up
 from ..numbers import Number
 from ..routine import current_target
-from .launch import ALIGN, ONE, odd, up
+from .direct_spec import most_pixels
+from .problem import ONE, Axes
+from .sheets import inside, plane_map, seen
 from .slopes import FIELDS, SlopeSpec, emit, room
 from .slopes_collect import Layout, collect
-from .spec import most_pixels
 
-Axes = tuple[Axis, Axis, Axis]
 CHAIN = 256  # products added up in one lane: pixels of a tile, about
 UNITS = 8  # at least so many, where there is work for them
 UNIT_WORK = 1 << 20  # multiply-adds below which a unit is not worth being shared out
@@ -204,14 +204,10 @@ def _offsets(made: SlopePlan, lanes: int, x_channel: int, dy_channel: int, sheet
 def _maps(made: SlopePlan, border: str, sheet: Sheet) -> None:
     """Which plane, row and column of x stands where."""
     planes, rows, columns = made.axes
-    at = np.arange(planes.out)[:, None] * planes.stride + np.arange(planes.taps) * planes.dilation + planes.start
-    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
-    virtual = np.arange((rows.out - 1) * rows.stride + rows.reach + 1) + rows.start
-    sheet.point("row_map", source_index(virtual, rows.n, border))
-    virtual = np.arange((columns.out - 1) * columns.stride + columns.reach + 1) + columns.start
-    sheet.point("column_map", source_index(virtual, columns.n, border))
-    first = min(len(virtual), max(0, -columns.start))
-    stop = max(first, min(len(virtual), columns.n - columns.start))
+    sheet.point("plane_map", plane_map(planes, border))
+    sheet.point("row_map", seen(rows, border))
+    sheet.point("column_map", seen(columns, border))
+    first, stop = inside(columns)
     sheet.write(column_lead=columns.start, column_first=first, column_stop=stop)
     sheet.point("dy_rows", np.arange(rows.out))
     sheet.point("dy_columns", np.arange(columns.out + CHAIN))

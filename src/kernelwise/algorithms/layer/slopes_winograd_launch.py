@@ -7,24 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...borders import source_index
 from ...jit import pool
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from .. import spare
 from ..launch import Sheet
+from ..memory import ALIGN, odd, up
 from ..numbers import Number
 from ..routine import current_target
 from . import slopes_fold
-from .launch import ALIGN, ONE, odd, up
+from .direct_spec import most_pixels
+from .problem import ONE, Axes, Strides
+from .sheets import even, seen_by_tiles
 from .slopes_tiles import ALONG, GATHERED, JOINED, STEP, TURNED, Side, sides
 from .slopes_winograd import FIELDS, SQUARE, SlopeTilesSpec, emit
-from .spec import most_pixels
 from .winograd import POSITIONS, TAPS
 
-Axes = tuple[Axis, Axis, Axis]
-Strides = tuple[int, ...]
 ALONE_BYTES = 640 << 10  # of all sums of a group: more, and tiles are transformed for all units together
 CACHE_BYTES = 1 << 20  # of a unit's sums and tiles
 CHAIN = 128  # tiles whose products are added up in registers
@@ -109,25 +108,20 @@ def plan(
     down, across = (-(-axis.out // STEP) for axis in axes[1:])
     each = POSITIONS * groups * (up(channels, lanes) + blocks * vectors * lanes) * size  # bytes of a tile, transformed
     tiles = STRIP if shared else min(CHAIN, max(STRIP, (CACHE_BYTES - sums) // each))
-    segment = _even(across, tiles)
-    band = _even(down, max(1, tiles // segment))
+    segment = even(across, tiles)
+    band = even(down, max(1, tiles // segment))
     strips = images * -(-across // segment) * -(-down // band)
     together = max(1, min(strips, tiles // (band * segment)))
     parts = 1
     if shared:
         some = min(max(SHARED_TILES, PANEL_BYTES // each), MOST_PANEL_BYTES // each)
-        together = _even(strips, max(1, some // (band * segment)))
+        together = even(strips, max(1, some // (band * segment)))
     else:
         most_parts = max(PARTS, PARTIAL_BYTES // (groups * outputs * channels * SQUARE * size))
         parts = min(strips, max(PARTS, min(most_parts, -(-strips // (together * PART_STRIPS)))))
     return SlopeTilesPlan(
         spec, axes, groups, channels, outputs, band, segment, strips, together, (output_range, channel_range), parts
     )
-
-
-def _even(count: int, most: int) -> int:
-    """``count`` in equal parts of at most ``most``."""
-    return -(-count // -(-count // min(count, most)))
 
 
 # ---------------------------------------------------------------- the start
@@ -209,7 +203,7 @@ def _strips(made: SlopeTilesPlan, images: int, sheet: Sheet) -> None:
     sheet.write(band_tiles=made.band, tile_rows=down, segment_tiles=made.segment, tile_columns=across)
     several = before[[*range(made.together, made.strips, made.together), made.strips]]
     tiles = int(np.diff(several, prepend=0).max()) if made.spec.shared else made.together * made.band * made.segment
-    sheet.write(tiles=tiles, chain=_even(tiles, CHAIN))
+    sheet.write(tiles=tiles, chain=even(tiles, CHAIN))
 
 
 def _channels(name: str, strides: Strides, channels: int, blocks: int, lanes: int, sheet: Sheet) -> None:
@@ -229,8 +223,8 @@ def _pixels(
     name, (rows, columns) = side.name, axes
     size, vector = made.spec.number.bytes, target.vector_bytes
     lanes, segments = vector // size, sheet["segments"]
-    sheet.point(f"{name}_row_map", _places(rows, side.window, sheet["bands"] * made.band, border))
-    places = _places(columns, side.window, segments * made.segment, border)
+    sheet.point(f"{name}_row_map", seen_by_tiles(rows, side.window, sheet["bands"] * made.band, border))
+    places = seen_by_tiles(columns, side.window, segments * made.segment, border)
     wide = made.segment * STEP + side.window - STEP
     _, channel, _, row, column = strides
     reading, limit = GATHERED, columns.n
@@ -261,14 +255,6 @@ def _pixels(
     values = (reading, limit, rows.start, rows.n, wide * 8, pitch * vector)
     sheet.write(**{f"{name}_{key}": value for key, value in zip(keys, values, strict=True)})
     sheet.write(**{f"{name}_raw": (made.band * STEP + side.window - STEP) * pitch * vector, f"{name}_most": most})
-
-
-def _places(axis: Axis, window: int, tiles: int, border: str) -> np.ndarray:
-    """The array's index of every pixel that so many tiles look at; -1 for zeros, also where no output needs any."""
-    count = axis.out + window - STEP
-    found = np.full(tiles * STEP + window - STEP, -1)
-    found[:count] = source_index(np.arange(count) + axis.start, axis.n, border)
-    return found
 
 
 # ---------------------------------------------------------------- memory

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +20,10 @@ from ...jit.types import I64, PTR, VOID, Type
 from ...jit.values import Record, Value
 from .. import spare
 from ..launch import Sheet
+from ..memory import aligned, up
 from ..numbers import Number
+from .plan import Launch
+from .problem import LayerProblem
 from .turn import emit_gather, emit_turn
 from .winograd import INPUTS, POSITIONS, TAPS, of_weights, scales, times
 
@@ -163,15 +165,6 @@ def _emit_transform(module: Module, vector: Type) -> None:
 # ---------------------------------------------------------------- packing
 
 
-class Cut(NamedTuple):
-    """What it takes to pack weights of one shape; the two array pointers still empty."""
-
-    args: np.ndarray
-    scratch: int
-    units: int
-    keep: tuple
-
-
 def pack(
     spec: WeightsSpec,
     target: Target,
@@ -203,7 +196,7 @@ def _cut(
     strides: tuple[int, ...],
     groups: int,
     sizes: tuple[int, int, int],
-) -> Cut:
+) -> Launch:
     size, lanes = spec.number.bytes, target.lanes(spec.number.bytes)
     outputs, channels, kernel = shape[0] // groups, shape[1], shape[2:]
     taps, planes = math.prod(kernel), 1 if len(kernel) < 3 else kernel[0]
@@ -231,7 +224,15 @@ def _cut(
             sheet.write(ends=max(0, -(-(lanes - taps) // taps)) if taps > 1 else lanes)
     sheet.write(reading=reading, packed_block=sizes[0], packed_position=sizes[1])
     scratch = (2 * lanes + lanes * taps) * target.vector_bytes if spec.winograd else 0
-    return Cut(sheet.args(), scratch, groups * blocks * spec.vectors * pieces, tuple(sheet.keep))
+    return Launch(sheet.args(), scratch, groups * blocks * spec.vectors * pieces, tuple(sheet.keep))
+
+
+def pack_bias(problem: LayerProblem, block: int, bias: np.ndarray | None) -> np.ndarray:
+    """(groups * outputs,) or None -> [group][block of outputs][output in the block]; zeros beyond the last one."""
+    packed = np.zeros((problem.groups, up(problem.outputs, block)), problem.number.dtype)
+    if bias is not None:
+        packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
+    return aligned(packed)
 
 
 def room(size: int, dtype: np.dtype) -> np.ndarray:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ...borders import source_index
 from ...jit.compile import Code, build
 from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
-from ..memory import ALIGN, up
-from . import weights
-from .launch import LayerProblem, bits, odd
-from .spec import most_pixels
+from ..memory import ALIGN, odd, up
+from . import costs, weights
+from .direct_spec import most_pixels
+from .plan import Launch, Ready
+from .problem import LayerProblem, Limits, Strides
+from .sheets import even, plane_map, seen_by_tiles, write_limits, write_strides
 from .winograd import INPUTS, OUTPUTS, POSITIONS, TAPS, WinogradSpec
 from .winograd_code import FIELDS, UNROLL, emit
 from .winograd_tiles import ALONG, GATHERED, TURNED
@@ -46,15 +48,41 @@ class WinogradPlan(NamedTuple):
         """Output channels of a block."""
         return self.vectors * _lanes(self)
 
+    @property
+    def name(self) -> str:
+        return "winograd"
 
-class WinogradLaunch(NamedTuple):
-    """What it takes to start a layer; images, result, weights, bias and residual still empty."""
+    @property
+    def reason(self) -> str:
+        return "output channels side by side in the lanes, 36 products in place of 144 for 4 x 4 outputs"
 
-    spec: WinogradSpec
-    args: np.ndarray
-    scratch: int
-    units: int
-    keep: tuple
+    @property
+    def packing(self) -> Hashable:
+        return WinogradPlan, self.target, self.block
+
+    @property
+    def packs_apart(self) -> bool:
+        return True
+
+    @property
+    def adds_residual(self) -> bool:
+        return True
+
+    def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
+        return pack(self, weight, threads)
+
+    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
+        return weights.pack_bias(self.problem, self.block, bias)
+
+    def prepare(
+        self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
+        residual: bool = False,
+    ) -> Ready:  # fmt: skip
+        spec, made = launch(self, images, image_strides, result_strides, limits, threads, residual)
+        return Ready.of(code(spec, self.target), made)
+
+    def nanoseconds(self, packed: bool = False) -> float:
+        return costs.winograd(self.problem, self.target, packed)
 
 
 def possible(problem: LayerProblem) -> bool:
@@ -72,17 +100,12 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool) -> Winograd
     vectors = 2 if problem.outputs > lanes else 1
     channels = up(problem.channels, lanes) * planes.taps
     tiles = max(LEAST_TILES, UNIT_BYTES // (POSITIONS * (channels + vectors * lanes) * size))
-    segment = _even(_tiles(columns), tiles)
+    segment = even(_tiles(columns), tiles)
     return WinogradPlan(problem, target, channels_last, vectors, segment, tiles)
 
 
 def _tiles(axis: Axis) -> int:
     return -(-axis.out // OUTPUTS)
-
-
-def _even(count: int, most: int) -> int:
-    """``count`` in equal parts of at most ``most``."""
-    return -(-count // -(-count // min(count, most)))
 
 
 # ---------------------------------------------------------------- weights
@@ -118,19 +141,17 @@ def _weight_bytes(plan: WinogradPlan) -> tuple[int, int, int]:
 # ---------------------------------------------------------------- numbers of a launch
 
 
-@lru_cache(maxsize=1024)
 def launch(
     plan: WinogradPlan,
     images: int,
-    image_strides: tuple[int, ...],
-    result_strides: tuple[int, ...],
-    limits: tuple[float, float],
+    image_strides: Strides,
+    result_strides: Strides,
+    limits: Limits,
     threads: int,
     residual: bool = False,
-) -> WinogradLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. ``residual``: an
-    array with the strides of the result is added before; the two share no memory, as some results are made twice. How
-    rows and outputs are shared out changes no result."""
+) -> tuple[WinogradSpec, Launch]:
+    """The routine, which depends on the batch and the threads, and its numbers. How rows and outputs are shared out
+    changes no result."""
     problem = plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
@@ -142,23 +163,19 @@ def launch(
     sheet.write(planes=planes.out, bands=bands, segments=segments, parts=parts)
     sheet.write(band_tiles=band, tile_rows=down, all_rows=images * down, segment_tiles=plan.segment)
     sheet.write(tile_columns=across, rows_out=rows.out, columns_out=columns.out)
-    for name, (batch, channel, plane, row, column), inner in (
-        ("image", image_strides, problem.channels), ("result", result_strides, problem.outputs),
-    ):  # fmt: skip
-        sheet.write(**{f"{name}_batch": batch, f"{name}_group": channel * inner, f"{name}_channel": channel})
-        sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
+    write_strides(sheet, problem, image_strides, result_strides)
     block, position, _ = _weight_bytes(plan)
     sheet.write(weight_block=block, weight_position=position, weight_group=block * _blocks(plan))
     sheet.write(blocks=_blocks(plan), part_blocks=blocks)
-    floor, ceiling = (bits(limit, problem.number) for limit in limits)
-    sheet.write(outputs=problem.outputs, floor=floor, ceiling=ceiling)
+    write_limits(sheet, problem, limits)
+    sheet.write(outputs=problem.outputs)
     _channels(plan, image_strides, sheet)
     _rows(plan, image_strides, sheet)
     _columns(plan, sheet)
     offsets = tuple(q * _lanes(plan) for q in range(together))
     spec = WinogradSpec(problem.number, offsets, plan.vectors, plan.channels_last, residual)
     scratch = _scratch(plan, max(together, band * plan.segment), min(band, down), sheet)
-    return WinogradLaunch(spec, sheet.args(), scratch, units * parts, tuple(sheet.keep))
+    return spec, Launch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
 def cut(plan: WinogradPlan, images: int, threads: int) -> tuple[int, int]:
@@ -219,14 +236,9 @@ def _channels(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> Non
 def _rows(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
     planes, rows, columns = plan.problem.axes
     size, lanes = plan.problem.number.bytes, _lanes(plan)
-    at = (
-        np.arange(planes.out)[:, None] * planes.stride
-        + planes.start
-        + np.arange(planes.taps)[None, :] * planes.dilation
-    )
     sheet.write(tap_planes=planes.taps)
-    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, plan.problem.border)))
-    sheet.point("row_map", _places(rows, _tiles(rows), plan.problem.border))
+    sheet.point("plane_map", plane_map(planes, plan.problem.border))
+    sheet.point("row_map", seen_by_tiles(rows, INPUTS, _tiles(rows), plan.problem.border))
     _, channel, _, row, column = strides
     reading, lead, limit = GATHERED, 0, columns.n
     if column == size and columns.n >= lanes:
@@ -238,20 +250,12 @@ def _rows(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
     sheet.write(reading=reading, lead=lead, limit=limit)
 
 
-def _places(axis: Axis, tiles: int, border: str) -> np.ndarray:
-    """The image's index of every pixel that a row of tiles looks at; -1 for zeros, also where no output needs any."""
-    count = axis.out + TAPS - 1
-    found = np.full(tiles * OUTPUTS + INPUTS - OUTPUTS, -1)
-    found[:count] = source_index(np.arange(count) + axis.start, axis.n, border)
-    return found
-
-
 def _columns(plan: WinogradPlan, sheet: Sheet) -> None:
     """For each segment: the columns of the image it reads, and where each of its columns lies among them."""
     axis, across, vector = plan.problem.axes[2], plan.segment, plan.target.vector_bytes
     tiles = _tiles(axis)
     segments = -(-tiles // across)
-    places = _places(axis, segments * across, plan.problem.border)
+    places = seen_by_tiles(axis, INPUTS, segments * across, plan.problem.border)
     wide = across * OUTPUTS + INPUTS - OUTPUTS
     first, count = np.zeros(segments, np.int64), np.zeros(segments, np.int64)
     offsets = np.zeros((segments, wide), np.int64)
@@ -296,5 +300,5 @@ def code(spec: WinogradSpec, target: Target) -> Code:
 
 def forget() -> None:
     """Forget what has been made so far. Code that still runs is kept alive by its caller."""
-    for made in (plan, launch, code):
+    for made in (plan, code):
         made.cache_clear()

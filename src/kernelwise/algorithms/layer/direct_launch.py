@@ -1,64 +1,42 @@
-"""A layer's geometry and the strides of two arrays, made into the numbers that its routine works with."""
+"""The direct algorithm for a layer: its blocks of sums, how its work is cut, and a routine's numbers."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...jit.compile import Code, build
 from ...jit.target import Target
-from ...problem import Axis
 from ..launch import Sheet
-from ..memory import ALIGN, aligned
-from ..memory import up as up
-from ..numbers import Number
-from . import tables, weights
-from .code import FIELDS, emit
-from .spec import LayerSpec, block_channels, most_pixels
+from ..memory import ALIGN, odd
+from . import costs, weights
+from . import direct_tables as tables
+from .direct_code import FIELDS, emit
+from .direct_spec import DirectSpec, block_channels, most_pixels
+from .plan import Launch, Ready
+from .problem import CHAIN, ONE, LayerProblem, Limits, Strides
+from .sheets import write_limits, write_strides
 from .weights import WeightsSpec
 
-if TYPE_CHECKING:
-    from .winograd_launch import WinogradPlan
-
-CHAIN = 256  # products that are added up in one go
 LONG_CHAIN = 1024  # the same, where precision may be lost
 PANEL_BYTES = 320 << 10  # of a unit's input: with the weights of a block it stays in the second-level cache
-LEAST_UNITS = 8
 UNITS_PER_THREAD = 4
 LARGE_WEIGHTS = 4  # times the pixels of an image: of a channel, both
 MOST_KINDS = 3  # of blocks of pixels, by the taps that they find outside: at the left, at the right, between
 LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
-ONE = Axis(1, 1, 0, 1, 1, 1)
 
 
-@dataclass(frozen=True)
-class LayerProblem:
-    """A layer, normalised: sums over the channels of a group, for every group apart."""
-
-    axes: tuple[Axis, Axis, Axis]  # planes, rows, columns
-    groups: int
-    channels: int  # of the input, in a group
-    outputs: int  # channels of the result, in a group
-    border: str  # what stands outside the images
-    number: Number
-    masked: bool = False  # some weights are zero
-
-    @property
-    def padded(self) -> bool:
-        """Whether any window leaves the image."""
-        return any(a.start < 0 or a.start + (a.out - 1) * a.stride + a.reach >= a.n for a in self.axes)
-
-
-class LayerPlan(NamedTuple):
+class DirectPlan(NamedTuple):
     """How a layer is done, by its shape alone."""
 
     problem: LayerProblem
-    spec: LayerSpec
+    spec: DirectSpec
     target: Target
     row_group: int  # output rows in a block of pixels
     band: int  # output rows in a unit
@@ -72,17 +50,49 @@ class LayerPlan(NamedTuple):
         """Output channels of a block."""
         return block_channels(self.spec, self.target)
 
+    @property
+    def name(self) -> str:
+        return "direct"
 
-def finishing(plan: LayerPlan, limits: tuple[float, float], residual: bool) -> LayerPlan:
+    @property
+    def reason(self) -> str:
+        return "output channels side by side in the lanes, all products added up"
+
+    @property
+    def packing(self) -> Hashable:
+        return DirectPlan, self.target, self.block
+
+    @property
+    def packs_apart(self) -> bool:
+        return True
+
+    @property
+    def adds_residual(self) -> bool:
+        return True
+
+    def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
+        return pack(self, weight, threads)
+
+    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
+        return weights.pack_bias(self.problem, self.block, bias)
+
+    def prepare(
+        self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
+        residual: bool = False,
+    ) -> Ready:  # fmt: skip
+        plan = finishing(self, limits, residual)
+        made = launch(plan, images, image_strides, result_strides, limits, threads)
+        return Ready.of(code(plan.spec, self.target), made)
+
+    def nanoseconds(self, packed: bool = False) -> float:
+        return costs.direct(self.problem, self.target)
+
+
+def finishing(plan: DirectPlan, limits: Limits, residual: bool) -> DirectPlan:
     """The same plan, with all that becomes of its sums. ``residual``: an array with the strides of the result is added
     before limits are kept. The two share no memory: some results are made twice."""
     floor, ceiling = limits[0] > -math.inf, limits[1] < math.inf
     return plan._replace(spec=replace(plan.spec, residual=residual, floor=floor, ceiling=ceiling))
-
-
-def problem3(axes: tuple[Axis, ...]) -> tuple[Axis, Axis, Axis]:
-    """One to three axes as three."""
-    return (ONE,) * (3 - len(axes)) + axes  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=1024)
@@ -93,7 +103,7 @@ def plan(
     row_bytes: int,
     joined: bool = True,
     chain: int = CHAIN,
-) -> LayerPlan:
+) -> DirectPlan:
     """``row_bytes``: from one row of the image to the next where it can be read as it lies; 0 where it cannot.
     ``joined``: rows of the result follow each other without a gap. ``chain``: products that are added up in one go."""
     planes, rows, columns = problem.axes
@@ -111,7 +121,7 @@ def plan(
     else:
         pixels = [x * columns.stride for x in range(tile)]
     vectors = 2 if problem.outputs > lanes else 1
-    spec = LayerSpec(
+    spec = DirectSpec(
         problem.number,
         tuple(pixels),
         vectors,
@@ -124,7 +134,7 @@ def plan(
         problem.masked,
     )
     band = rows.out if group > 1 else _band(problem, pitch)
-    return LayerPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
+    return DirectPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
 
 
 def _left_out(problem: LayerProblem, kinds: int) -> bool:
@@ -155,7 +165,7 @@ def _band(problem: LayerProblem, pitch: int) -> int:
     return -(-rows.out // -(-rows.out // min(rows.out, band)))
 
 
-def _shared(plan: LayerPlan, images: int, threads: int) -> LayerPlan:
+def _shared(plan: DirectPlan, images: int, threads: int) -> DirectPlan:
     """With smaller bands where the threads would not have enough of them, of a size that leaves none idle at the end;
     not so small that most is copied twice. Where weights are much larger than the image, blocks of outputs are shared
     out instead, if there are enough: each band reads all weights."""
@@ -179,12 +189,7 @@ def _shared(plan: LayerPlan, images: int, threads: int) -> LayerPlan:
     return plan._replace(band=band, panel_channel=_panel_channel(problem, band, plan.panel_row))
 
 
-def odd(size: int) -> int:
-    """At least so many bytes: an odd number of cache lines, so that channels do not share sets of the caches."""
-    return (-(-size // ALIGN) | 1) * ALIGN
-
-
-def pack(plan: LayerPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:
+def pack(plan: DirectPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:
     """(groups * outputs, channels, ...), of any strides -> [group][block][channel][tap][output in the block]."""
     problem = plan.problem
     taps = math.prod(a.taps for a in problem.axes)
@@ -194,35 +199,10 @@ def pack(plan: LayerPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:
     return weights.pack(spec, plan.target, weight, problem.groups, sizes, threads)
 
 
-def pack_bias(plan: LayerPlan | WinogradPlan, bias: np.ndarray | None) -> np.ndarray:
-    """[group][block][output in the block]."""
-    problem, block = plan.problem, plan.block
-    packed = np.zeros((problem.groups, -(-problem.outputs // block) * block), problem.number.dtype)
-    if bias is not None:
-        packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
-    return aligned(packed)
-
-
-class LayerLaunch(NamedTuple):
-    """What it takes to start a layer; images, result, weights, bias and residual still empty."""
-
-    args: np.ndarray
-    scratch: int
-    units: int
-    keep: tuple
-
-
-@lru_cache(maxsize=1024)
 def launch(
-    plan: LayerPlan,
-    images: int,
-    image_strides: tuple[int, ...],
-    result_strides: tuple[int, ...],
-    limits: tuple[float, float],
-    threads: int,
-) -> LayerLaunch:
-    """Strides in bytes: batch, channel, plane, row, column. ``limits``: results stay between them. In how many bands
-    and parts the outputs are shared out changes no result."""
+    plan: DirectPlan, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int
+) -> Launch:
+    """The numbers of a start. In how many bands and parts the outputs are shared out changes no result."""
     plan, problem = _shared(plan, images, threads), plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
@@ -238,25 +218,17 @@ def launch(
     )
     sheet.write(band_rows=plan.band, rows_out=rows.out, columns_out=columns.out)
     sheet.write(channels=problem.channels, outputs=problem.outputs)
-    for name, (batch, channel, plane, row, column), inner in (
-        ("image", image_strides, problem.channels), ("result", result_strides, problem.outputs),
-    ):  # fmt: skip
-        sheet.write(**{f"{name}_batch": batch, f"{name}_group": channel * inner, f"{name}_channel": channel})
-        sheet.write(**{f"{name}_plane": plane, f"{name}_row": row, f"{name}_column": column})
+    write_strides(sheet, problem, image_strides, result_strides)
     weight_block = problem.channels * taps * block * size
     sheet.write(weight_block=weight_block, weight_group=weight_block * blocks)
     tables.fill(plan, image_strides, sheet)
-    floor, ceiling = (bits(limit, problem.number) for limit in limits)
-    sheet.write(chunk=max(1, plan.chain // taps), floor=floor, ceiling=ceiling)
+    write_limits(sheet, problem, limits)
+    sheet.write(chunk=max(1, plan.chain // taps))
     scratch = _scratch(plan, sheet)
-    return LayerLaunch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
+    return Launch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def bits(value: float, number: Number) -> int:
-    return int.from_bytes(np.asarray(value, number.dtype).tobytes().ljust(8, b"\0"), "little", signed=True)
-
-
-def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
+def _scratch(plan: DirectPlan, sheet: Sheet) -> int:
     """Lay out the memory of a worker; returns its size."""
     spec, target = plan.spec, plan.target
     return sheet.lay_out(
@@ -269,11 +241,11 @@ def _scratch(plan: LayerPlan, sheet: Sheet) -> int:
 
 
 @lru_cache(maxsize=512)
-def code(spec: LayerSpec, target: Target) -> Code:
+def code(spec: DirectSpec, target: Target) -> Code:
     return build(spec, lambda: emit(target, spec), target)
 
 
 def forget() -> None:
     """Forget what has been made so far. Code that still runs is kept alive by its caller."""
-    for made in (plan, launch, code):
+    for made in (plan, code):
         made.cache_clear()

@@ -17,8 +17,9 @@ from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
 from ..memory import ALIGN
-from . import panel, results
-from .spec import LayerSpec, block_channels
+from . import direct_panel as panel
+from . import results
+from .direct_spec import DirectSpec, block_channels
 
 FIELDS = (
     # the arrays
@@ -45,7 +46,7 @@ FIELDS = (
 class Writer:
     """What all functions of one routine share."""
 
-    def __init__(self, module: Module, spec: LayerSpec) -> None:
+    def __init__(self, module: Module, spec: DirectSpec) -> None:
         self.module, self.spec = module, spec
         self.lanes = module.target.lanes(spec.number.bytes)
         self.scalar = spec.number.type
@@ -59,7 +60,7 @@ class Writer:
         return Record(fn, pointer, FIELDS)
 
 
-def emit(target: Target, spec: LayerSpec) -> Module:
+def emit(target: Target, spec: DirectSpec) -> Module:
     """A module with the function ``layer`` for the pool."""
     module = Module(target)
     writer = Writer(module, spec)

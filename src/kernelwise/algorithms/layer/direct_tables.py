@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...borders import source_index
 from ...problem import Axis
 from ..launch import Sheet
+from .sheets import inside, plane_map, seen
 
 if TYPE_CHECKING:
-    from .launch import LayerPlan
+    from .direct_launch import DirectPlan
 
 
-def fill(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
+def fill(plan: DirectPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
     """All tables of a launch. ``strides`` of the image, in bytes: batch, channel, plane, row, column."""
     _taps(plan, strides, sheet)
     _columns(plan, sheet)
@@ -33,19 +33,13 @@ def outside(columns: Axis, x: int, tile: int) -> tuple[int, ...]:
     return tuple(sum(1 << int(q) for q in np.flatnonzero(row)) for row in (at < 0) | (at >= columns.n))
 
 
-def _taps(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
+def _taps(plan: DirectPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
     planes, rows, _ = plan.problem.axes
     border = plan.problem.border
     panel_rows = (plan.band - 1) * rows.stride + rows.reach + 1
     panel_plane = panel_rows * plan.panel_row
-    at = (
-        np.arange(planes.out)[:, None] * planes.stride
-        + planes.start
-        + np.arange(planes.taps)[None, :] * planes.dilation
-    )
-    sheet.point("plane_map", np.ascontiguousarray(source_index(at, planes.n, border)))
-    virtual = np.arange((rows.out - 1) * rows.stride + rows.reach + 1) + rows.start
-    sheet.point("row_map", source_index(virtual, rows.n, border))
+    sheet.point("plane_map", plane_map(planes, border))
+    sheet.point("row_map", seen(rows, border))
     if plan.panel:
         deep, down = panel_plane, plan.panel_row
     else:
@@ -66,7 +60,7 @@ def _taps(plan: LayerPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
     sheet.write(line_step=planes.stride * strides[2], origin=origin)
 
 
-def _rows_inside(plan: LayerPlan) -> tuple[np.ndarray, np.ndarray]:
+def _rows_inside(plan: DirectPlan) -> tuple[np.ndarray, np.ndarray]:
     """For each row of the result: the first tap row inside the image, and the one behind the last."""
     planes, rows, _ = plan.problem.axes
     every = planes.taps * rows.taps
@@ -77,17 +71,15 @@ def _rows_inside(plan: LayerPlan) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(-(at // rows.dilation), 0, stop), stop
 
 
-def _columns(plan: LayerPlan, sheet: Sheet) -> None:
+def _columns(plan: DirectPlan, sheet: Sheet) -> None:
     axis = plan.problem.axes[2]
-    width = (axis.out - 1) * axis.stride + axis.reach + 1
-    sheet.point("column_map", source_index(np.arange(width) + axis.start, axis.n, plan.problem.border))
-    first = min(width, max(0, -axis.start))
-    stop = max(first, min(width, axis.n - axis.start))
-    sheet.write(columns=width, column_lead=axis.start, column_first=first, column_stop=stop)
+    column_map, (first, stop) = seen(axis, plan.problem.border), inside(axis)
+    sheet.point("column_map", column_map)
+    sheet.write(columns=len(column_map), column_lead=axis.start, column_first=first, column_stop=stop)
     sheet.write(mapped=int(plan.problem.border != "constant" and axis.n > 0))
 
 
-def _blocks(plan: LayerPlan, sheet: Sheet) -> None:
+def _blocks(plan: DirectPlan, sheet: Sheet) -> None:
     """Where blocks of pixels lie in a row, and of which kind they are."""
     columns, tile = plan.problem.axes[2], len(plan.spec.pixels)
     places = [0] if plan.row_group > 1 else tiles(columns, tile)

@@ -9,7 +9,7 @@ from ..numbers import Number
 
 
 @dataclass(frozen=True)
-class LayerSpec:
+class DirectSpec:
     """Everything that changes the generated code of one routine."""
 
     number: Number  # of images, weights, sums and results
@@ -28,7 +28,7 @@ class LayerSpec:
     algorithm: str = "layer"
 
 
-def block_channels(spec: LayerSpec, target: Target) -> int:
+def block_channels(spec: DirectSpec, target: Target) -> int:
     """Output channels of a block."""
     return spec.vectors * target.lanes(spec.number.bytes)
 

@@ -9,7 +9,7 @@ from ...jit.types import I64, PTR
 from ...jit.values import Record, Value
 
 if TYPE_CHECKING:
-    from .code import Writer
+    from .direct_code import Writer
 
 CHANNELS_AHEAD = 2  # whose pixels are asked for while those of one are copied
 

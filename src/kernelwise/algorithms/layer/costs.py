@@ -1,0 +1,56 @@
+"""Predicted times of a layer's algorithms: nanoseconds on one thread, of one image.
+
+Constants for float32 in 16 lanes (AVX-512), on an AMD EPYC of the Zen 5 generation, by
+`python benchmarks/layer_costs.py`; other lane counts scale all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+from ...jit.target import Target
+from ..memory import up
+from .problem import LayerProblem
+from .winograd import OUTPUTS, POSITIONS
+
+MEASURED_LANES = 16
+DIRECT = 0.0106  # for each multiply-add
+PRODUCT = 0.0087  # for each multiply-add between tiles and weights
+ENTER = 6.2  # for each tile and channel, to transform pixels
+LEAVE = 2.9  # for each tile and output, to transform products back
+WEIGHT = 5.7  # for each pair of channel and output, to transform nine taps and to read them again
+LARGE_WEIGHT = 22.0  # the same, where the transformed weights are larger than the caches
+LARGE_BYTES = 24 << 20
+
+
+@lru_cache(maxsize=1024)
+def pixels(problem: LayerProblem, target: Target) -> float:
+    work = math.prod(axis.out * axis.taps for axis in problem.axes) * problem.channels * problem.outputs
+    return problem.groups * work * DIRECT * MEASURED_LANES / target.lanes(problem.number.bytes)
+
+
+@lru_cache(maxsize=1024)
+def direct(problem: LayerProblem, target: Target) -> float:
+    lanes = target.lanes(problem.number.bytes)
+    pixels = math.prod(axis.out for axis in problem.axes)
+    taps = math.prod(axis.taps for axis in problem.axes)
+    work = pixels * taps * problem.channels * up(problem.outputs, lanes)
+    return problem.groups * work * DIRECT * MEASURED_LANES / lanes
+
+
+@lru_cache(maxsize=1024)
+def winograd(problem: LayerProblem, target: Target, packed: bool = False) -> float:
+    planes, rows, columns = problem.axes
+    lanes = target.lanes(problem.number.bytes)
+    block = lanes if problem.outputs <= lanes else 2 * lanes
+    channels, outputs = problem.channels * planes.taps, up(problem.outputs, block)
+    tiles = planes.out * -(-rows.out // OUTPUTS) * -(-columns.out // OUTPUTS)
+    large = POSITIONS * channels * outputs * problem.number.bytes > LARGE_BYTES
+    work = (
+        tiles * POSITIONS * channels * outputs * PRODUCT
+        + tiles * up(problem.channels, lanes) * planes.taps * ENTER
+        + tiles * up(problem.outputs, lanes) * LEAVE
+        + channels * outputs * (0 if packed else LARGE_WEIGHT if large else WEIGHT)
+    )
+    return problem.groups * work * MEASURED_LANES / lanes
