@@ -22,7 +22,7 @@ START_SECONDS = {"fourier": 4e-6}  # over what any call takes: it looks at its f
 REFERENCE_NANOSECONDS = 12.0  # for each output and tap
 STREAM_BYTES = 16 << 20  # results from this size on are written past the caches: smaller ones are still found there
 STREAM_LINES = 2  # times that many where a row of the result is written alone: then plain writing does well for longer
-THREAD_SECONDS = 60e-6  # work that is worth another thread
+THREAD_SECONDS = 25e-6  # work that is worth another thread: nobody waits for one that has not arrived
 
 
 def seconds(proposal: Proposal, target: Target, outputs: int) -> float:
