@@ -12,9 +12,9 @@ from ..errors import ArgumentError
 from .estimate import estimate
 from .gather import centres, moments
 from .options import MOST_TAPS, Options, options
-from .pairs import Pair, pair, pairs, room
+from .pairs import pair, pairs, room
 from .result import KernelFit
-from .sizes import size_curve
+from .size_choice import fit_of_best_size
 from .windows import How, Taps
 
 
@@ -33,6 +33,7 @@ def fit_kernel(
     symmetric: str | None = None,
     sum_to: float | None = None,
     prior: Any = None,
+    criterion: str = "auto",
     max_size: Any = 15,
     dims: int | None = None,
     channels: bool = False,
@@ -63,13 +64,16 @@ def fit_kernel(
     nonnegative, symmetric, sum_to : what is known of the kernel: no tap below zero; the same after mirroring,
         "left-right", "up-down", "both", "point" (half a turn) or "all" (also along the diagonals); its sum.
     prior : a kernel of that size, which the ridge draws to.
+    criterion : by which size="auto" chooses: "bic" (Bayes), "aic" (Akaike), "takeuchi" (Akaike's for noise of any
+        variance) or "cv" (cross-validation over bands of the images). "auto": "bic", unless what is left is correlated
+        between neighbours or uneven, or ``errors`` allows for it; then "cv". `KernelFit.size_curve` says which.
     max_size : the largest size that "auto" looks at.
     dims : spatial axes, 1 to 3. If not given: as many as ``size`` has numbers, else 1 for arrays of one axis, else 2.
     channels : arrays have an axis of channels before the spatial ones: (c, H, W) becomes (m, H, W), by a kernel
         (m, c, h, w).
     threads : at most this many. The bits of the result do not depend on it.
 
-    Returns a KernelFit.
+    Returns a KernelFit. All sums are float64, whatever the images are: there is no faster, coarser way to ask for.
 
     Raises ArgumentError or ArgumentTypeError naming the argument.
 
@@ -83,7 +87,8 @@ def fit_kernel(
         raise ArgumentError("`before` must hold at least one image (got none)")
     chosen = options(
         dims, channels, size, max_size, given[0][0], background=background, ridge=ridge, errors=errors,
-        x_noise=x_noise, nonnegative=nonnegative, symmetric=symmetric, sum_to=sum_to, prior=prior, threads=threads,
+        x_noise=x_noise, nonnegative=nonnegative, symmetric=symmetric, sum_to=sum_to, prior=prior, criterion=criterion,
+        threads=threads,
     )  # fmt: skip
     taps = _largest(chosen, given)
     data = [pair(chosen.layout, taps, *one) for one in given]
@@ -93,13 +98,10 @@ def fit_kernel(
         raise ArgumentError(
             f"`before` must leave more outputs than the kernel has taps, {known.gram.shape[0]} (got {known.count})"
         )
-    curve = None
-    if chosen.size is None:
-        curve = size_curve(known, chosen.background, chosen.layout.dims)
-        taps = chosen.layout.taps(curve.chosen)
-        data = [_narrowed(one, known.taps, taps) for one in data]
-        known = known.within(taps)
-    return estimate(known, data, chosen, curve, room(chosen.layout, *given[0][:2]) is None)
+    same = room(chosen.layout, *given[0][:2]) is None
+    if chosen.size is not None:
+        return estimate(known, data, chosen, None, same)[0]
+    return fit_of_best_size(known, data, chosen, same)
 
 
 def _largest(chosen: Options, given: list[tuple[Any, Any, Any, Any]]) -> Taps:
@@ -119,12 +121,3 @@ def _largest(chosen: Options, given: list[tuple[Any, Any, Any, Any]]) -> Taps:
         wanted = " x ".join(map(str, chosen.layout.size(taps)))
         raise ArgumentError(f"`size` must be of at most {MOST_TAPS} taps in all channels (got {wanted} in {channels})")
     return taps
-
-
-def _narrowed(one: Pair, taps: Taps, smaller: Taps) -> Pair:
-    """The same outputs, with what a smaller kernel sees of the image."""
-    cut: Any = [
-        slice(k // 2 - s // 2, k // 2 - s // 2 + n + s - 1)
-        for k, s, n in zip(taps, smaller, one.y.shape[2:], strict=True)
-    ]
-    return Pair(one.x[(..., *cut)], one.y, one.used, one.weights, one.offset)

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..lazy import lazy
+from .inflation import Unevenness, correlation_inflation, unevenness
 from .pairs import Pair
 from .result import SizeCurve
 from .ring import ring_around
+from .rounding import rounding_errors
 from .shifts import strongest_shift
 from .spectrum import power_spectrum
 from .system import System
 
 CORRELATED = 0.05  # between neighbouring residuals
+UNEVEN, SURE = 1.3, 6.0  # ratio of variances; standard errors
+ROUNDED, VISIBLE = 3.0, 0.02  # by which rounding moves a tap: in standard errors, and of the largest tap
 RING = 4.0  # standard deviations of a chi-square above its mean
 LEAST_PEAK = 9.0  # of phase correlation, in standard deviations of its surface
 LEAST_GAIN, SOME_GAIN = 1e-4, 1e-2  # of the squared errors; where something else may explain it too
@@ -42,6 +47,7 @@ class Findings:
     x_noise: float
     curve: SizeCurve | None
     dims: int
+    threads: int | None = None
 
     @property
     def explained(self) -> np.ndarray:
@@ -49,6 +55,33 @@ class Findings:
         total = self.system.centred[2] / self.system.moments.weight
         shares: np.ndarray = 1 - np.divide(self.sigma**2, total, out=np.ones_like(total), where=total > 0)
         return shares
+
+    @lazy
+    def unevenness(self) -> Unevenness:
+        return unevenness(self.system, self.ridge, self.data, self.residuals)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether errors are surely and clearly larger, or smaller, where the images show more."""
+        if not self.data:
+            return False
+        ratio, error = self.unevenness.ratio, self.unevenness.error
+        return not 1 / UNEVEN < ratio < UNEVEN and abs(ratio - 1) > SURE * error
+
+    @property
+    def neighbours(self) -> float:
+        """The strongest correlation between residuals side by side; 0 where it is weak enough to be chance."""
+        if self.autocorrelation is None:
+            return 0.0
+        middle = tuple(n // 2 for n in self.autocorrelation.shape)
+        beside = []
+        for axis, n in enumerate(self.autocorrelation.shape):
+            if n > 1:
+                at = list(middle)
+                at[axis] += 1
+                beside.append(float(self.autocorrelation[tuple(at)]))
+        worst = max(beside, key=abs, default=0.0)
+        return worst if abs(worst) > max(CORRELATED, 5 / np.sqrt(self.system.moments.count)) else 0.0
 
     def named(self, taps: tuple[int, ...]) -> str:
         """A size along the axes that there are."""
@@ -60,13 +93,21 @@ def notes(of: Findings) -> tuple[str, ...]:
     found = [*_undetermined(of), *_damped(of), *_uncorrected(of)]
     if of.curve is not None:
         found += _at_the_limit(of)
-    if not of.data or _is_rounding(of):
+    if not of.data:
+        return tuple(found)
+    found += _rounded(of)
+    if _is_rounding(of):
         return tuple(found)
     noisy = _noisy_before(of)
     grave = list(_clipped(of)) or _shifted(of) or _too_small(of, SOME_GAIN if noisy else LEAST_GAIN)
     if grave:
         return (*grave, *found)
-    return (*found, *(noisy or _correlated(of)))
+    return (*found, *(noisy or _correlated(of) or _uneven(of)))
+
+
+def doubtful(of: Findings) -> bool:
+    """Whether what is left is far from the white noise that information criteria rest on."""
+    return bool(of.data) and not _is_rounding(of) and (of.errors != "white" or of.neighbours != 0 or of.uneven)
 
 
 def _is_rounding(of: Findings) -> bool:
@@ -82,8 +123,17 @@ def _resolution(dtype: np.dtype) -> float:
 
 def _undetermined(of: Findings) -> Iterator[str]:
     lost = int((~of.system.known).sum())
-    if lost:
-        total = of.system.known.size
+    if not lost:
+        return
+    total = of.system.known.size
+    if of.x_noise > 0 and of.system.doubtful == of.system.floor:
+        yield (
+            f"In {lost} of {total} directions of the kernel `before` shows no more than noise of a standard deviation "
+            f"of {of.x_noise:.2g}, as `x_noise` says: they are left out (see `undetermined`), and error bars say "
+            "nothing about them. Use a smaller `size`, or images with more detail or less noise, and see that "
+            "`x_noise` is not too large."
+        )
+    else:
         yield (
             f"`before` does not determine {lost} of {total} directions of the kernel (they leave no trace in it: see "
             "`undetermined`); along them the kernel is zero, or the prior, and its error bars say nothing. Use a "
@@ -119,6 +169,12 @@ def _too_small(of: Findings, least: float) -> list[str]:
     taps = of.system.moments.taps
     excess, gain = ring_around(of.data[0], taps, of.system.background)
     if excess < RING or gain < least:
+        return []
+    more = len(of.sigma) * (int(np.prod([k + 2 for k in taps[-of.dims :]])) - int(np.prod(taps))) * of.kernel.shape[1]
+    # noise that is not white makes the chi-square larger, about as much as it does to the variance of taps
+    uneven = of.unevenness.ratio
+    by = max(1.0, uneven, correlation_inflation(of.system, of.ridge, of.data, of.residuals, of.threads))
+    if ((excess * np.sqrt(2 * more) + more) / by - more) / np.sqrt(2 * more) < RING:
         return []
     return [
         f"Taps around a kernel of {of.named(taps)} would explain more of `after` (the squared errors would fall by "
@@ -193,36 +249,52 @@ def _noise_before(residual: np.ndarray, kernel: np.ndarray) -> tuple[float, floa
     weight = 1 / np.maximum(power, 1e-3 * power.mean()).ravel()  # frequencies are known in proportion to their power
     design = np.stack([np.ones(power.size), response.ravel()], 1) * weight[:, np.newaxis]
     wanted = power.ravel() * weight
-    solution, *_ = np.linalg.lstsq(design, wanted, rcond=None)
-    left = wanted - design @ solution
-    spread = np.linalg.inv(design.T @ design) * left.var()
+    inverse = np.linalg.pinv(design)
+    solution = inverse @ wanted
+    spread = inverse @ inverse.T * (wanted - design @ solution).var()
     return float(solution[1]), float(np.sqrt(spread[1, 1]))
 
 
 def _correlated(of: Findings) -> list[str]:
-    if of.errors == "hac" or of.x_noise > 0 or of.autocorrelation is None:
-        return []
-    middle = tuple(n // 2 for n in of.autocorrelation.shape)
-    beside = []
-    for axis, n in enumerate(of.autocorrelation.shape):
-        if n > 1:
-            at = list(middle)
-            at[axis] += 1
-            beside.append(float(of.autocorrelation[tuple(at)]))
-    worst = max(beside, key=abs, default=0.0)
-    if abs(worst) <= max(CORRELATED, 5 / np.sqrt(of.system.moments.count)):
+    if of.errors == "hac" or of.x_noise > 0 or of.neighbours == 0:
         return []
     return [
-        f"Neighbouring residuals are correlated ({worst:+.2f}), so error bars for white noise are wrong in both "
-        "directions: too long for single taps, too short for their sum. Pass errors='hac'."
+        f"Neighbouring residuals are correlated ({of.neighbours:+.2f}), so error bars for white noise are wrong in "
+        "both directions: too long for single taps, too short for their sum. Pass errors='hac'."
+    ]
+
+
+def _uneven(of: Findings) -> list[str]:
+    if of.errors != "white" or of.x_noise > 0 or not of.uneven:
+        return []
+    ratio = of.unevenness.ratio
+    where, bars = ("larger", "too short") if ratio > 1 else ("smaller", "too long")
+    return [
+        f"Residuals are {where} where `before` shows more, so error bars for white noise are {bars} (by a factor near "
+        f"{np.sqrt(max(ratio, 1 / ratio)):.2g}). Pass errors='robust', or `weights`."
+    ]
+
+
+def _rounded(of: Findings) -> list[str]:
+    moved = rounding_errors(of.system, of.ridge, of.data, of.residuals, of.sigma, of.threads)
+    if moved is None:
+        return []
+    bars = np.sqrt(np.diagonal(of.covariance, axis1=1, axis2=2))
+    largest = np.abs(of.kernel).reshape(len(of.kernel), -1).max(axis=1)[:, np.newaxis]
+    if not ((moved > ROUNDED * bars) & (moved > VISIBLE * largest)).any():
+        return []
+    return [
+        "What is left is hardly more than the steps in which `after` is stored, and rounding errors that repeat with "
+        f"the image are no noise: they may have moved taps by {moved.max():.2g}, which error bars do not hold. Store "
+        "`after` in finer steps (a wider dtype, or less of an offset)."
     ]
 
 
 def _uncorrected(of: Findings) -> Iterator[str]:
-    if of.x_noise > 0 and of.system.eigenvalues.size:
-        smallest = float(of.system.eigenvalues[0]) / of.system.moments.weight
-        if of.x_noise**2 >= 0.5 * smallest:
+    if of.x_noise > 0 and of.system.known.any():
+        smallest = float(of.system.eigenvalues[of.system.known][0]) / of.system.moments.weight
+        if of.x_noise**2 >= smallest:
             yield (
-                f"`x_noise` is as strong as the weakest detail of `before` (variance {of.x_noise**2:.2g} against "
-                f"{smallest:.2g}): in such directions the kernel cannot be corrected, and is uncertain."
+                f"`x_noise` is as strong as the weakest detail of `before` that was used (variance {of.x_noise**2:.2g} "
+                f"against {smallest:.2g}): in such directions the correction is large, and as unsure as `x_noise` is."
             )

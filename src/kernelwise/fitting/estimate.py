@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,15 @@ from .pairs import Pair
 from .residual import autocorrelation, residual_images, squared_residuals
 from .result import KernelFit, SizeCurve
 from .ridge import choose_ridge
-from .system import System
+from .system import System, without_noise
 from .uncertainty import hac_covariance, robust_covariance, white_covariance
 
 UNCERTAIN = 0.1  # of the largest tap: error bars from which on a ridge is chosen, where none was asked for
 
 
-def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve | None, same: bool) -> KernelFit:
+def estimate(
+    known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve | None, same: bool
+) -> tuple[KernelFit, Findings]:
     """``known``: the sums over all outputs of ``data``, the pairs as the kernel sees them; no data if they are gone."""
     system = normal_equations(known, chosen)
     ridge = _ridge(system, chosen)
@@ -41,7 +42,7 @@ def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve
     correlation = autocorrelation(residuals, chosen.threads) if data else None
     found = Findings(
         system, ridge, chosen.ridge is not None, shaped, covariance, np.sqrt(variance), data, residuals, correlation,
-        chosen.errors, chosen.x_noise, curve, chosen.layout.dims,
+        chosen.errors, chosen.x_noise, curve, chosen.layout.dims, chosen.threads,
     )  # fmt: skip
     total = system.centred[2]
     lone, size = not chosen.layout.channels, chosen.layout.size(known.taps)
@@ -53,7 +54,7 @@ def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve
     def like_kernel(values: np.ndarray) -> np.ndarray:
         return values.reshape(size if lone else (known.outputs, known.channels, *size))
 
-    return KernelFit(
+    fit = KernelFit(
         kernel=like_kernel(shaped),
         background=told(offset),
         stderr=like_kernel(np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))),
@@ -74,17 +75,16 @@ def estimate(known: Moments, data: list[Pair], chosen: Options, curve: SizeCurve
         same=same,
         channels=chosen.layout.channels,
     )
+    return fit, found
 
 
 def normal_equations(known: Moments, chosen: Options) -> System:
     """With the constraints, the prior, and the noise of the images before taken out."""
     size = int(np.prod(known.taps))
     along = free_directions(known.channels, known.taps, chosen.symmetric, chosen.sum_to is not None)
-    if chosen.x_noise:
-        noise = known.weight * chosen.x_noise**2
-        known = replace(known, gram=known.gram - noise * np.eye(len(known.gram)))
+    known, doubtful = without_noise(known, chosen.x_noise)
     prior = _prior(chosen, known, size)
-    return System(known, chosen.background, nearest(along, prior, chosen.sum_to), along)
+    return System(known, chosen.background, nearest(along, prior, chosen.sum_to), along, doubtful=doubtful)
 
 
 def _prior(chosen: Options, known: Moments, size: int) -> np.ndarray:

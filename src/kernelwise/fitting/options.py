@@ -16,6 +16,7 @@ from .constraints import SYMMETRIES
 from .pairs import Layout
 
 ERRORS = ("white", "robust", "hac")
+CRITERIA = ("auto", "bic", "aic", "takeuchi", "cv")
 MOST_TAPS = 4096  # in all channels: the Gram matrix of so many takes 128 MB
 
 
@@ -34,6 +35,7 @@ class Options:
     symmetric: str | None
     sum_to: float | None
     prior: np.ndarray | None
+    criterion: str  # by which the size is chosen
     threads: int | None
 
 
@@ -53,6 +55,7 @@ def options(
     sum_to: Any,
     prior: Any,
     threads: Any,
+    criterion: Any = "auto",
 ) -> Options:
     """``before``: the first image, whose axes tell how many a kernel has, unless ``dims`` or ``size`` does."""
     for name, value in (("background", background), ("nonnegative", nonnegative), ("channels", channels)):
@@ -63,6 +66,7 @@ def options(
     if automatic and size != "auto":
         raise ArgumentError(f"`size` must be 'auto', a number or one for each axis (got {size!r})")
     one_of("errors", errors, ERRORS)
+    one_of("criterion", criterion, CRITERIA)
     if symmetric is not None:
         one_of("symmetric", symmetric, SYMMETRIES)
     return Options(
@@ -77,6 +81,7 @@ def options(
         symmetric,
         None if sum_to is None else _number("sum_to", sum_to, least=-math.inf),
         None if prior is None else _prior(prior),
+        criterion,
         check_threads(threads),
     )
 

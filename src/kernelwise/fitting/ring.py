@@ -59,7 +59,7 @@ def _both(known: Moments, taps: Taps, background: bool) -> tuple[np.ndarray, np.
     inner = known.places(taps)
     outer = np.setdiff1d(np.arange(len(gram)), inner)
     order = np.concatenate([inner, outer])
-    scale = np.sqrt(np.diag(gram))
+    scale = np.sqrt(np.maximum(np.diag(gram), 0.0))
     if (scale > 0).all():
         try:
             # of taps in this order, the first steps of the elimination are those of the smaller kernel

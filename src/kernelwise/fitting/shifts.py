@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST = 1024  # pixels along an axis that are looked at
+CLOSER = 6.0  # standard deviations from which on a peak is compared with those of its own place
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ def strongest_shift(x: np.ndarray, residual: np.ndarray, taps: tuple[int, ...]) 
     surface[np.ix_(*(_inside(k, n) for k, n in zip(taps, shape, strict=True)))] = 0
     place = np.unravel_index(int(np.argmax(np.abs(surface))), surface.shape)
     height = float(abs(surface[place])) / spread if spread else 0.0
+    if height > CLOSER:  # where what is left of a white image stands in few places, the surface is higher over them
+        white = np.fft.irfftn(of_a / np.maximum(size, 1e-9 * size.max()), a.shape, axes=range(a.ndim))
+        met = np.roll(white, [-int(p) for p in place], axis=range(a.ndim))
+        height = min(height, float(abs(surface[place])) / float(np.linalg.norm(met * b)))
     distance = tuple(int(p) - n if p > n // 2 else int(p) for p, n in zip(place, shape, strict=True))
     return Shift(distance, height)
 

@@ -121,7 +121,7 @@ class FitStatistics:
         taps = self._layout.taps(chosen.size if curve is None else curve.chosen)  # type: ignore[arg-type]
         if any(k > most for k, most in zip(taps, self._taps, strict=True)):
             raise ArgumentError(f"`size` must be at most `max_size`, {self.max_size} (got {size!r})")
-        return estimate(known.within(taps), [], chosen, curve, True)
+        return estimate(known.within(taps), [], chosen, curve, True)[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Into one file, in NumPy's npz format, whole or not at all. Raises FileError."""

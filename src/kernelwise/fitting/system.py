@@ -8,7 +8,7 @@ With a background, every sum is taken about the mean, which eliminates it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from ..lazy import lazy
 from .moments import Moments
 
 TRUSTED = 1e-13  # eigenvalues below this share of the largest one are rounding, where sums are in float64
+
+CHANCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class System:
     base: np.ndarray  # (P, m)
     along: np.ndarray  # (P, q)
     trusted: float = TRUSTED
+    doubtful: float = 0.0  # eigenvalues up to this one may be chance, where noise has been taken out
 
     @lazy
     def centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,7 +64,8 @@ class System:
     @property
     def floor(self) -> float:
         """Eigenvalues up to this one cannot be told from zero."""
-        return self.trusted * float(self.eigenvalues[-1]) if self.eigenvalues.size else 0.0
+        rounding = self.trusted * float(self.eigenvalues[-1]) if self.eigenvalues.size else 0.0
+        return max(rounding, self.doubtful)
 
     @property
     def known(self) -> np.ndarray:
@@ -128,3 +132,14 @@ class System:
         """(P, P): what turns the covariance of the right-hand side into that of the kernel, from both sides."""
         found: np.ndarray = (self.directions * self.inverse(ridge)) @ self.directions.T
         return found
+
+
+def without_noise(moments: Moments, x_noise: float) -> tuple[Moments, float]:
+    """The sums as they would be on average without white noise of this standard deviation in the images before, and
+    how large an eigenvalue chance alone may leave where the images themselves show nothing: of n squares of noise, the
+    sum spreads by sqrt(2 n), and neighbouring windows share their noise."""
+    if not x_noise:
+        return moments, 0.0
+    noise = moments.weight * x_noise**2
+    gram = moments.gram - noise * np.eye(len(moments.gram))
+    return replace(moments, gram=gram), CHANCE * noise * float(np.sqrt(2 * len(gram) / max(1, moments.count)))

@@ -33,8 +33,15 @@ def robust_covariance(
 ) -> np.ndarray:
     """(m, P, P); residuals: (n, m, planes, rows, columns) for each of the data."""
     of = system.moments
-    bread, found = system.bread(ridge), []
+    bread = system.bread(ridge)
     spared = of.count / max(1.0, of.count - system.freedom(ridge))  # parameters that the errors have been fitted with
+    found: np.ndarray = spared * bread @ robust_meat(system, data, residuals, threads) @ bread
+    return found
+
+
+def robust_meat(system: System, data: list[Pair], residuals: list[np.ndarray], threads: int | None) -> np.ndarray:
+    """(m, P, P): the sum of w^2 e^2 p p' over all outputs, windows measured from the mean window."""
+    of, found = system.moments, []
     for m in range(of.outputs):
         meat = np.zeros_like(of.gram)
         for one, errors in zip(data, residuals, strict=True):
@@ -44,7 +51,7 @@ def robust_covariance(
             x = np.where(np.isfinite(one.x), one.x, 0) if one.x.dtype.kind == "f" else one.x
             scores = weighted_moments(replace(pair, x=x), of.taps, of.before, of.after[:1], threads)
             meat += _about_the_mean(scores.gram, scores.seen, scores.weight, system)
-        found.append(spared * bread @ meat @ bread)
+        found.append(meat)
     return np.array(found)
 
 
@@ -54,15 +61,22 @@ def hac_covariance(
     """(m, P, P). Noise with the spectrum of the residual is white noise through a filter; its sum with the images is
     that of white noise with the filtered images, so the meat is a Gram matrix again, and never negative."""
     of = system.moments
-    bread, found = system.bread(ridge), []
+    bread = system.bread(ridge)
     spared = of.count / max(1.0, of.count - system.freedom(ridge))
+    found: np.ndarray = spared * bread @ hac_meat(system, data, residuals, threads) @ bread
+    return found
+
+
+def hac_meat(system: System, data: list[Pair], residuals: list[np.ndarray], threads: int | None) -> np.ndarray:
+    """(m, P, P): the sum of c(p, q) p q' over all pairs of outputs, c from the residual's spectrum."""
+    of, found = system.moments, []
     for m in range(of.outputs):
         meat = np.zeros_like(of.gram)
         for one, errors in zip(data, residuals, strict=True):
             taps = noise_filter(errors[:, m])
             used = np.isfinite(errors[:, m])
             meat += used.mean() * _filtered_gram(one.x, taps, system, threads)
-        found.append(spared * bread @ meat @ bread)
+        found.append(meat)
     return np.array(found)
 
 
