@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,10 +11,9 @@ from ...jit.compile import Code, build
 from ...jit.target import Target
 from ..launch import Sheet
 from ..memory import ALIGN, aligned, odd, up
-from . import costs, weights
 from .across import emit
 from .across_spec import FIELDS, AcrossSpec
-from .plan import Launch, Ready
+from .plan import Launch, PixelsPlan, Ready
 from .problem import CHAIN, LEAST_UNITS, LayerProblem, Limits, Strides
 from .sheets import inside, plane_map, seen, write_limits, write_strides
 from .sums import choose_block
@@ -29,47 +28,26 @@ WIDEST = 4  # vectors
 FEW_LINES = 16  # cache lines of a row up to which each width has code of its own
 
 
-class AcrossPlan(NamedTuple):
+@dataclass(frozen=True)
+class AcrossPlan(PixelsPlan):
     """How such a layer is done, by its shape alone."""
 
-    problem: LayerProblem
     spec: AcrossSpec
-    target: Target
     chunks: int  # of tap rows
     band: int  # output rows in a unit
     panel: int  # output columns in a unit
     together: int  # groups in a unit
+
+    name = "pixels"
+    reason = "pixels of a row side by side in the lanes, as they fill them better than a group's output channels"
 
     @property
     def block(self) -> int:
         """Outputs of a group in a block."""
         return self.spec.outputs
 
-    @property
-    def name(self) -> str:
-        return "pixels"
-
-    @property
-    def reason(self) -> str:
-        return "pixels of a row side by side in the lanes, as they fill them better than a group's output channels"
-
-    @property
-    def packing(self) -> AcrossPlan:
-        return self
-
-    @property
-    def packs_apart(self) -> bool:
-        return False
-
-    @property
-    def adds_residual(self) -> bool:
-        return False
-
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         return pack(self, weight)
-
-    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
-        return weights.pack_bias(self.problem, self.block, bias)
 
     def prepare(
         self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
@@ -77,9 +55,6 @@ class AcrossPlan(NamedTuple):
     ) -> Ready:  # fmt: skip
         made = launch(self, images, image_strides, result_strides, limits)
         return Ready.of(code(self.spec, self.target), made)
-
-    def nanoseconds(self, packed: bool = False) -> float:
-        return costs.pixels(self.problem, self.target)
 
 
 @lru_cache(maxsize=1024)
@@ -117,7 +92,7 @@ def plan(problem: LayerProblem, target: Target) -> AcrossPlan:
     band = min(rows.out, up(-(-rows.out // -(-rows.out // band)), down))
     work = products * problem.outputs * band * panel
     together = max(1, min(-(-problem.groups // LEAST_UNITS), UNIT_WORK // work))
-    return AcrossPlan(problem, spec, target, chunks, band, panel, together)
+    return AcrossPlan(problem, target, spec, chunks, band, panel, together)
 
 
 def _chunk(taps: int) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from . import costs, weights
 from . import direct_tables as tables
 from .direct_code import FIELDS, emit
 from .direct_spec import DirectSpec, block_channels, most_pixels
-from .plan import Launch, Ready
+from .plan import Launch, Plan, Ready
 from .problem import CHAIN, ONE, LayerProblem, Limits, Strides
 from .sheets import write_limits, write_strides
 from .weights import WeightsSpec
@@ -32,12 +30,11 @@ LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
 
 
-class DirectPlan(NamedTuple):
+@dataclass(frozen=True)
+class DirectPlan(Plan):
     """How a layer is done, by its shape alone."""
 
-    problem: LayerProblem
     spec: DirectSpec
-    target: Target
     row_group: int  # output rows in a block of pixels
     band: int  # output rows in a unit
     panel: bool  # rows are copied
@@ -45,36 +42,16 @@ class DirectPlan(NamedTuple):
     panel_channel: int
     chain: int  # products that are added up in one go
 
+    name = "direct"
+    reason = "output channels side by side in the lanes, all products added up"
+
     @property
     def block(self) -> int:
         """Output channels of a block."""
         return block_channels(self.spec, self.target)
 
-    @property
-    def name(self) -> str:
-        return "direct"
-
-    @property
-    def reason(self) -> str:
-        return "output channels side by side in the lanes, all products added up"
-
-    @property
-    def packing(self) -> Hashable:
-        return DirectPlan, self.target, self.block
-
-    @property
-    def packs_apart(self) -> bool:
-        return True
-
-    @property
-    def adds_residual(self) -> bool:
-        return True
-
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         return pack(self, weight, threads)
-
-    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
-        return weights.pack_bias(self.problem, self.block, bias)
 
     def prepare(
         self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
@@ -92,7 +69,7 @@ def finishing(plan: DirectPlan, limits: Limits, residual: bool) -> DirectPlan:
     """The same plan, with all that becomes of its sums. ``residual``: an array with the strides of the result is added
     before limits are kept. The two share no memory: some results are made twice."""
     floor, ceiling = limits[0] > -math.inf, limits[1] < math.inf
-    return plan._replace(spec=replace(plan.spec, residual=residual, floor=floor, ceiling=ceiling))
+    return replace(plan, spec=replace(plan.spec, residual=residual, floor=floor, ceiling=ceiling))
 
 
 @lru_cache(maxsize=1024)
@@ -134,7 +111,7 @@ def plan(
         problem.masked,
     )
     band = rows.out if group > 1 else _band(problem, pitch)
-    return DirectPlan(problem, spec, target, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
+    return DirectPlan(problem, target, spec, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
 
 
 def _left_out(problem: LayerProblem, kinds: int) -> bool:
@@ -186,7 +163,7 @@ def _shared(plan: DirectPlan, images: int, threads: int) -> DirectPlan:
         return -(-whole * -(-rows.out // band) // threads) * band
 
     band = min(range(most, max(least, most // 2) - 1, -1), key=longest, default=most)
-    return plan._replace(band=band, panel_channel=_panel_channel(problem, band, plan.panel_row))
+    return replace(plan, band=band, panel_channel=_panel_channel(problem, band, plan.panel_row))
 
 
 def pack(plan: DirectPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:

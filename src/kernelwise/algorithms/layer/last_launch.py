@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,8 @@ from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
 from ..memory import ALIGN, aligned
-from . import costs
 from .last import FIELDS, LastSpec, emit
-from .plan import Launch, Ready
+from .plan import Launch, PixelsPlan, Ready
 from .problem import CHAIN, LEAST_UNITS, ONE, LayerProblem, Limits, Strides
 from .sheets import seen, write_limits
 from .sums import RESERVED, choose_block
@@ -32,34 +31,21 @@ MOST_WORK = 1 << 27  # of a unit: some milliseconds, after which a call can be i
 STREAM_BYTES = 16 << 20  # results from this size on are written past the caches: smaller ones are still found there
 
 
-class LastPlan(NamedTuple):
+@dataclass(frozen=True)
+class LastPlan(PixelsPlan):
     """How such a layer is done, by its shape and strides alone."""
 
-    problem: LayerProblem
     spec: LastSpec
-    target: Target
     band: int  # blocks of rows in a unit
     together: int  # vectors of channels in a unit
 
-    @property
-    def name(self) -> str:
-        return "depthwise"
+    name = "depthwise"
+    reason = "channels of a pixel side by side in the lanes, read as they lie, as each has a kernel of its own"
 
     @property
-    def reason(self) -> str:
-        return "channels of a pixel side by side in the lanes, read as they lie, as each has a kernel of its own"
-
-    @property
-    def packing(self) -> LastPlan:
-        return self
-
-    @property
-    def packs_apart(self) -> bool:
-        return False
-
-    @property
-    def adds_residual(self) -> bool:
-        return False
+    def block(self) -> int:
+        """Groups, each of one output, in a vector."""
+        return self.spec.lanes
 
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         return pack(self, weight)
@@ -74,15 +60,12 @@ class LastPlan(NamedTuple):
         made = launch(self, images, image_strides, result_strides, limits)
         return Ready.of(code(self.spec, self.target), made)
 
-    def nanoseconds(self, packed: bool = False) -> float:
-        return costs.pixels(self.problem, self.target)
-
 
 @lru_cache(maxsize=1024)
 def plan(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> LastPlan | None:
     """None where this is not for such a layer, or not for arrays that lie so."""
     spec = _spec(problem, target, image_strides, result_strides)
-    return None if spec is None else LastPlan(problem, spec, target, *_units(spec, problem))
+    return None if spec is None else LastPlan(problem, target, spec, *_units(spec, problem))
 
 
 def _spec(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> LastSpec | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from ...jit.compile import Code
 from ...jit.target import Target
+from ..memory import aligned, up
+from . import costs
 from .problem import LayerProblem, Limits, Strides
 
 
@@ -36,41 +40,41 @@ class Ready(NamedTuple):
         return cls(code.address("layer"), made.args, made.scratch, made.units, (code, made.keep))
 
 
-class Plan(Protocol):
-    """How a layer is done, by its shape and its strides alone. Plans are equal and hashable as tuples are."""
+@dataclass(frozen=True)
+class Plan(ABC):
+    """How a layer is done, by its shape and its strides alone."""
+
+    problem: LayerProblem
+    target: Target
+
+    name: ClassVar[str]  # of the algorithm, in a word
+    reason: ClassVar[str]  # how it goes about it, and why for this layer
+    packs_apart: ClassVar[bool] = True  # packed weights are memory of their own, from `spare`
+    adds_residual: ClassVar[bool] = True  # the routine can add an array like the result, before limits are kept
 
     @property
-    def problem(self) -> LayerProblem: ...
-
-    @property
-    def target(self) -> Target: ...
-
-    @property
-    def name(self) -> str:
-        """Of the algorithm, in a word."""
-
-    @property
-    def reason(self) -> str:
-        """How it goes about it, and why for this layer."""
+    @abstractmethod
+    def block(self) -> int:
+        """Output channels of a block."""
 
     @property
     def packing(self) -> Hashable:
         """Plans of one layer that agree in this read the same packed weights."""
+        return type(self), self.target, self.block
 
-    @property
-    def packs_apart(self) -> bool:
-        """Whether packed weights are memory of their own, from `spare`; others may be the weights themselves."""
-
-    @property
-    def adds_residual(self) -> bool:
-        """Whether the routine can add an array like the result, before limits are kept."""
-
+    @abstractmethod
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         """(groups * outputs, channels, ...), of any strides, as the routine reads it."""
 
     def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
-        """(groups * outputs,) or None, likewise."""
+        """(groups * outputs,) or None -> [group][block of outputs][output in the block]; zeros beyond the last one."""
+        problem = self.problem
+        packed = np.zeros((problem.groups, up(problem.outputs, self.block)), problem.number.dtype)
+        if bias is not None:
+            packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
+        return aligned(packed)
 
+    @abstractmethod
     def prepare(
         self,
         images: int,
@@ -83,5 +87,20 @@ class Plan(Protocol):
         """``residual``: an array with the strides of the result is added before limits are kept, sharing no memory with
         it: some results are made twice. Only where `adds_residual` says so."""
 
+    @abstractmethod
     def nanoseconds(self, packed: bool = False) -> float:
         """Predicted time on one thread, of one image; all work on the weights included, if they are not ``packed``."""
+
+
+class PixelsPlan(Plan):
+    """One whose weights are few: they are packed for it alone, and may be the caller's own."""
+
+    packs_apart = False
+    adds_residual = False
+
+    @property
+    def packing(self) -> Hashable:
+        return self
+
+    def nanoseconds(self, packed: bool = False) -> float:
+        return costs.pixels(self.problem, self.target)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from ...jit.target import Target
 from ...problem import Axis
 from ..launch import Sheet
 from ..memory import aligned, up
-from . import costs, weights
-from .plan import Launch, Ready
+from .plan import Launch, PixelsPlan, Ready
 from .problem import CHAIN, LEAST_UNITS, ONE, LayerProblem, Limits, Strides
 from .rows import FIELDS, RowsSpec, emit
 from .sheets import write_limits
@@ -37,40 +36,24 @@ STREAM_BYTES = 16 << 20  # results from this size on are written past the caches
 ZERO = 1  # register that holds what lies outside
 
 
-class RowsPlan(NamedTuple):
+@dataclass(frozen=True)
+class RowsPlan(PixelsPlan):
     """How such a layer is done, by its shape and strides alone."""
 
-    problem: LayerProblem
     spec: RowsSpec
-    target: Target
     band: int  # blocks of rows in a unit
     together: int  # groups in a unit
 
-    @property
-    def name(self) -> str:
-        return "pixels"
+    name = "pixels"
+    reason = "pixels of a row side by side in the lanes, read as they lie, as each channel has kernels of its own"
 
     @property
-    def reason(self) -> str:
-        return "pixels of a row side by side in the lanes, read as they lie, as each channel has kernels of its own"
-
-    @property
-    def packing(self) -> RowsPlan:
-        return self
-
-    @property
-    def packs_apart(self) -> bool:
-        return False
-
-    @property
-    def adds_residual(self) -> bool:
-        return False
+    def block(self) -> int:
+        """Outputs of a group in a block."""
+        return self.spec.outputs
 
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         return pack(self, weight)
-
-    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
-        return weights.pack_bias(self.problem, self.spec.outputs, bias)
 
     def prepare(
         self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
@@ -79,15 +62,12 @@ class RowsPlan(NamedTuple):
         made = launch(self, images, image_strides, result_strides, limits)
         return Ready.of(code(self.spec, self.target), made)
 
-    def nanoseconds(self, packed: bool = False) -> float:
-        return costs.pixels(self.problem, self.target)
-
 
 @lru_cache(maxsize=1024)
 def plan(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> RowsPlan | None:
     """None where this is not for such a layer, or not for arrays that lie so."""
     spec = _spec(problem, target, image_strides, result_strides)
-    return None if spec is None else RowsPlan(problem, spec, target, *_units(spec, problem))
+    return None if spec is None else RowsPlan(problem, target, spec, *_units(spec, problem))
 
 
 def _spec(problem: LayerProblem, target: Target, image_strides: Strides, result_strides: Strides) -> RowsSpec | None:

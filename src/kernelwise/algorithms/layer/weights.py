@@ -20,10 +20,8 @@ from ...jit.types import I64, PTR, VOID, Type
 from ...jit.values import Record, Value
 from .. import spare
 from ..launch import Sheet
-from ..memory import aligned, up
 from ..numbers import Number
 from .plan import Launch
-from .problem import LayerProblem
 from .turn import emit_gather, emit_turn
 from .winograd import INPUTS, POSITIONS, TAPS, of_weights, scales, times
 
@@ -225,14 +223,6 @@ def _cut(
     sheet.write(reading=reading, packed_block=sizes[0], packed_position=sizes[1])
     scratch = (2 * lanes + lanes * taps) * target.vector_bytes if spec.winograd else 0
     return Launch(sheet.args(), scratch, groups * blocks * spec.vectors * pieces, tuple(sheet.keep))
-
-
-def pack_bias(problem: LayerProblem, block: int, bias: np.ndarray | None) -> np.ndarray:
-    """(groups * outputs,) or None -> [group][block of outputs][output in the block]; zeros beyond the last one."""
-    packed = np.zeros((problem.groups, up(problem.outputs, block)), problem.number.dtype)
-    if bias is not None:
-        packed[:, : problem.outputs] = bias.reshape(problem.groups, problem.outputs)
-    return aligned(packed)
 
 
 def room(size: int, dtype: np.dtype) -> np.ndarray:

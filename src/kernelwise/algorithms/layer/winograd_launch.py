@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ..launch import Sheet
 from ..memory import ALIGN, odd, up
 from . import costs, weights
 from .direct_spec import most_pixels
-from .plan import Launch, Ready
+from .plan import Launch, Plan, Ready
 from .problem import LayerProblem, Limits, Strides
 from .sheets import even, plane_map, seen_by_tiles, write_limits, write_strides
 from .winograd import INPUTS, OUTPUTS, POSITIONS, TAPS, WinogradSpec
@@ -33,46 +32,25 @@ MOST_WORK = 1 << 31  # multiply-adds of a unit: a call can be interrupted betwee
 BLOCK_TILES = 1.5  # what a block of tiles costs beside them, in tiles
 
 
-class WinogradPlan(NamedTuple):
+@dataclass(frozen=True)
+class WinogradPlan(Plan):
     """How a layer is done, by its shape alone."""
 
-    problem: LayerProblem
-    target: Target
     channels_last: bool
     vectors: int  # of output channels in a block
     segment: int  # columns of tiles in a unit
     tiles: int  # of a unit, at most, unless a row has more
+
+    name = "winograd"
+    reason = "output channels side by side in the lanes, 36 products in place of 144 for 4 x 4 outputs"
 
     @property
     def block(self) -> int:
         """Output channels of a block."""
         return self.vectors * _lanes(self)
 
-    @property
-    def name(self) -> str:
-        return "winograd"
-
-    @property
-    def reason(self) -> str:
-        return "output channels side by side in the lanes, 36 products in place of 144 for 4 x 4 outputs"
-
-    @property
-    def packing(self) -> Hashable:
-        return WinogradPlan, self.target, self.block
-
-    @property
-    def packs_apart(self) -> bool:
-        return True
-
-    @property
-    def adds_residual(self) -> bool:
-        return True
-
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         return pack(self, weight, threads)
-
-    def pack_bias(self, bias: np.ndarray | None) -> np.ndarray:
-        return weights.pack_bias(self.problem, self.block, bias)
 
     def prepare(
         self, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int,
