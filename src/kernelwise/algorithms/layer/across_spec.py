@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...jit.ir import Module
 from .sums import Block
+from .writer import BaseWriter
 
 FIELDS = (
     # the arrays
@@ -53,12 +53,7 @@ class AcrossSpec(Block):
         return self.phases * self.phase_bytes
 
 
-class Writer:
+class Writer(BaseWriter[AcrossSpec]):
     """What all functions of one routine share."""
 
-    def __init__(self, module: Module, spec: AcrossSpec) -> None:
-        self.module, self.spec = module, spec
-        self.lanes = module.target.lanes(spec.number.bytes)
-        self.scalar = spec.number.type
-        self.vector = self.scalar.of(self.lanes)
-        self.size = spec.number.bytes
+    fields = FIELDS

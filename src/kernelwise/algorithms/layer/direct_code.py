@@ -20,6 +20,7 @@ from ..memory import ALIGN
 from . import direct_panel as panel
 from . import results
 from .direct_spec import DirectSpec, block_channels
+from .writer import BaseWriter
 
 FIELDS = (
     # the arrays
@@ -43,21 +44,15 @@ FIELDS = (
 )
 
 
-class Writer:
+class Writer(BaseWriter[DirectSpec]):
     """What all functions of one routine share."""
 
+    fields = FIELDS
+
     def __init__(self, module: Module, spec: DirectSpec) -> None:
-        self.module, self.spec = module, spec
-        self.lanes = module.target.lanes(spec.number.bytes)
-        self.scalar = spec.number.type
-        self.vector = self.scalar.of(self.lanes)
-        self.size = spec.number.bytes
+        super().__init__(module, spec)
         self.block = block_channels(spec, module.target)
         self.tap_bytes = self.block * self.size
-
-    def record(self, fn: Function, pointer: Value) -> Record:
-        """The arguments of the routine."""
-        return Record(fn, pointer, FIELDS)
 
 
 def emit(target: Target, spec: DirectSpec) -> Module:

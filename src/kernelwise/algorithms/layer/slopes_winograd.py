@@ -25,6 +25,7 @@ from . import slopes_rows, slopes_tiles
 from .slopes_tiles import SIDE_FIELDS, sides
 from .turn import emit_gather, emit_turn
 from .winograd import INPUTS, POSITIONS, TAPS, Matrix, of_weights, scales, times
+from .writer import BaseWriter
 
 SQUARE = TAPS * TAPS
 FIELDS = (
@@ -76,22 +77,15 @@ class SlopeTilesSpec:
     algorithm: str = "layer slopes, winograd"
 
 
-class Writer:
+class Writer(BaseWriter[SlopeTilesSpec]):
     """What all functions of one routine share."""
 
+    fields = FIELDS
+
     def __init__(self, module: Module, spec: SlopeTilesSpec) -> None:
-        self.module, self.spec = module, spec
-        self.lanes = module.target.lanes(spec.number.bytes)
-        self.size = spec.number.bytes
-        self.scalar = spec.number.type
-        self.vector = self.scalar.of(self.lanes)
+        super().__init__(module, spec)
         self.block_bytes = spec.vectors * self.vector.bytes
         self.place_bytes = spec.channels * self.block_bytes  # of a block of sums
-
-    def function(self, name: str, args: list) -> tuple[Function, Record, list[Value]]:
-        """A function of the module that gets the arguments of the routine and its scratch memory first."""
-        fn = self.module.function(name, [("args", PTR), ("scratch", PTR), *args], internal=True)
-        return fn, Record(fn, fn.args[0], FIELDS), fn.args
 
 
 def emit(target: Target, spec: SlopeTilesSpec) -> Module:

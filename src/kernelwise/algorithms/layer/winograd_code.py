@@ -21,6 +21,7 @@ from ..memory import ALIGN
 from . import winograd_results, winograd_tiles
 from .turn import emit_gather, emit_turn
 from .winograd import POSITIONS, WinogradSpec
+from .writer import BaseWriter
 
 UNROLL = 4  # channels in a turn of the inner loop
 AHEAD = 8 << 10  # bytes of weights that are asked for before their turn: they are read once for some dozens of tiles
@@ -47,21 +48,14 @@ FIELDS = (
 )
 
 
-class Writer:
+class Writer(BaseWriter[WinogradSpec]):
     """What all functions of one routine share."""
 
-    def __init__(self, module: Module, spec: WinogradSpec) -> None:
-        self.module, self.spec = module, spec
-        self.lanes = module.target.lanes(spec.number.bytes)
-        self.size = spec.number.bytes
-        self.scalar = spec.number.type
-        self.vector = self.scalar.of(self.lanes)
-        self.block_bytes = spec.vectors * self.vector.bytes
+    fields = FIELDS
 
-    def function(self, name: str, args: list) -> tuple[Function, Record, list[Value]]:
-        """A function of the module that gets the arguments of the routine and its scratch memory first."""
-        fn = self.module.function(name, [("args", PTR), ("scratch", PTR), *args], internal=True)
-        return fn, Record(fn, fn.args[0], FIELDS), fn.args
+    def __init__(self, module: Module, spec: WinogradSpec) -> None:
+        super().__init__(module, spec)
+        self.block_bytes = spec.vectors * self.vector.bytes
 
 
 def emit(target: Target, spec: WinogradSpec) -> Module:
