@@ -15,8 +15,8 @@ from .moments import Moments, empty
 from .pairs import Pair
 from .windows import How, Taps, window_matches
 
-SLAB = 1 << 21  # numbers in the weighted images that are matched together
-TOGETHER = 24  # taps, about, whose weighted images these are
+SLAB = 1 << 19  # numbers in the weighted images that are matched together
+TOGETHER = 12  # taps, about, whose weighted images these are
 FLOAT = np.float64
 
 

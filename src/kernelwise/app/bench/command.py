@@ -17,6 +17,7 @@ from . import (
     cases,
     comparison,
     door,
+    fits,
     gradients,
     layers,
     machine,
@@ -32,7 +33,7 @@ QUICK = Pace(least=5, most=15, budget=0.6, hopeless=5.0)
 FULL = Pace(least=5, most=15, budget=2.0, hopeless=20.0)
 CALLS = Pace(least=7, most=15, budget=0.3)
 FORMAT = 1  # of the JSON
-GROUPS = ("filters", "calls", "large", "gradients", "canny", "ndimage", "layers", "networks", "processes")
+GROUPS = ("filters", "calls", "large", "gradients", "canny", "ndimage", "layers", "networks", "fit", "processes")
 
 Job = Callable[[Pace, float], list[measure.Result]]  # given the multiply-add peak
 
@@ -107,7 +108,7 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     ways = [(row, way) for row in calls.rows() for way in calls.OURS]
     found += [("calls", calls.result_of(row, way).name, call(row, way)) for row, way in ways]
     found += [("large", row.name, kernel(row)) for row in (cases.large() if full else cases.quick_large())]
-    for rows in (group.rows if full else group.quick for group in (gradients, canny, door, layers, networks)):
+    for rows in (group.rows if full else group.quick for group in (gradients, canny, door, layers, networks, fits)):
         found += [(row.section.split()[0], row.name, compared(row)) for row in rows()]
     return [job for group, name, job in found if _chosen(group, name, options.only)]
 

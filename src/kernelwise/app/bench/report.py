@@ -36,6 +36,8 @@ SECTIONS = {  # of a result, and how its geometric mean is called
     "layers trained": "layers trained",
     "layers weights": "weight gradients",
     "networks": "networks",
+    "fit sums": "sums of fits",
+    "fit calls": "whole fits",
 }
 LEGEND = (
     "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
