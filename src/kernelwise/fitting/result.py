@@ -18,12 +18,12 @@ class SizeCurve:
     """How well kernels of each size explain the same outputs; the least value of a criterion is the best."""
 
     sizes: tuple[tuple[int, ...], ...]
-    criteria: dict[str, np.ndarray]  # "aic", "bic", ...: (len(sizes),)
-    chosen_by: str
+    criteria: dict[str, np.ndarray]  # "aic", "bic", and "takeuchi" or "cv" where they were taken: (len(sizes),)
+    chosen_by: str  # one of these
     chosen: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class KernelFit:
     """A kernel learned in closed form, and how sure one can be of it. ``print(fit)`` to read it.
 
@@ -45,9 +45,7 @@ class KernelFit:
     errors: str  # what stderr allows for: "white", "robust" or "hac"
     undetermined: np.ndarray  # (k, ...): kernels of length 1 that leave no trace in these images
     size_curve: SizeCurve | None  # if the size was chosen from the data
-    residuals: tuple[
-        np.ndarray, ...
-    ]  # for each pair, float32: of all outputs that could be used; NaN where one was not
+    residuals: tuple[np.ndarray, ...]  # of each pair, float32: all outputs that could be used, NaN where one was not
     autocorrelation: np.ndarray | None  # of the residuals, (2 * d + 1, ...), 1 in the middle
     notes: tuple[str, ...]  # what one should know about this result, in sentences
     same: bool  # whether ``after`` had the shape of ``before``
@@ -84,6 +82,11 @@ class KernelFit:
 
     def __str__(self) -> str:
         return table(self)
+
+    def __repr__(self) -> str:
+        size, count = " x ".join(map(str, self.kernel.shape)), len(self.notes)
+        told = f"{count} note{'s' if count > 1 else ''}" if count else "no notes"
+        return f"<KernelFit {size} from {self.outputs} outputs, sigma {np.max(self.sigma):.4g}, {told}>"
 
     def _repr_html_(self) -> str:
         """In a notebook."""

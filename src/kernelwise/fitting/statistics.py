@@ -11,7 +11,7 @@ import numpy as np
 from ..atomic import replacing
 from ..correlation import check_threads
 from ..errors import ArgumentError, ArgumentTypeError, FileError
-from ..problem import per_axis, whole_number
+from ..problem import one_of, per_axis, whole_number
 from .estimate import estimate
 from .gather import centres, moments
 from .moments import Moments
@@ -52,6 +52,10 @@ class FitStatistics:
             raise ArgumentError(f"`max_size` must be of at most {MOST_TAPS} taps (got {max_size!r})")
         self._threads = check_threads(threads)
         self._moments: Moments | None = None
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.max_size))
+        return f"<FitStatistics up to {size}, of {self.outputs} outputs>"
 
     @property
     def max_size(self) -> tuple[int, ...]:
@@ -103,13 +107,15 @@ class FitStatistics:
         symmetric: str | None = None,
         sum_to: float | None = None,
         prior: Any = None,
+        criterion: str = "bic",
     ) -> KernelFit:
         """The kernel, by what is known so far. ``size``: ``max_size`` if not given, "auto", or any that is smaller.
 
-        Other arguments as in `fit_kernel`. Error bars are for white noise, and what only residuals show is not looked
+        Other arguments as in `fit_kernel`; ``criterion``: "bic" or "aic". Error bars are for white noise, and what only residuals show is not looked
         for: they need the images.
         """
         known = self._known()
+        one_of("criterion", criterion, ("bic", "aic"))
         chosen = options(
             self._layout.dims, self._layout.channels, self.max_size if size is None else size, self.max_size, None,
             background=background, ridge=ridge, errors="white", x_noise=x_noise, nonnegative=nonnegative,
@@ -117,7 +123,7 @@ class FitStatistics:
         )  # fmt: skip
         curve = None
         if chosen.size is None:
-            curve = size_curve(known, chosen.background, self._layout.dims)
+            curve = size_curve(known, chosen.background, self._layout.dims, by=criterion, x_noise=chosen.x_noise)
         taps = self._layout.taps(chosen.size if curve is None else curve.chosen)  # type: ignore[arg-type]
         if any(k > most for k, most in zip(taps, self._taps, strict=True)):
             raise ArgumentError(f"`size` must be at most `max_size`, {self.max_size} (got {size!r})")
