@@ -152,7 +152,7 @@ class SoftmaxCrossEntropyLoss(Loss):
 
 
 class KLDivLoss(Loss):
-    """label * (log(label) - pred): how far predicted distributions are from given ones.
+    """label * (log(label) - pred): how far predicted distributions are from given ones. The sum of it, no mean.
 
     from_logits : whether predictions are logarithms of probabilities; otherwise their softmax along ``axis`` is taken.
     """
@@ -167,7 +167,8 @@ class KLDivLoss(Loss):
         """One number for every example."""
         if not self._from_logits:
             pred = F.log_softmax(pred, self._axis)
-        return self._mean(F, label * (F.log(label + TINY) - pred), sample_weight)
+        losses = self._weighted(F, label * (F.log(label + TINY) - pred), self._weight, sample_weight)
+        return F.sum(losses, axis=self._batch_axis, exclude=True)
 
 
 class HuberLoss(Loss):

@@ -149,10 +149,8 @@ class Trainer:
 
     def _update(self, ignore_stale_grad: bool) -> None:
         chosen: list[list[tuple[int, Any, Any]]] = [[] for _ in self._updaters]
-        for number, one in enumerate(self._params):
-            if one.grad_req == "null":
-                continue
-            arrays = one.list_data()
+        trained = [(number, one, one.list_data()) for number, one in enumerate(self._params) if one.grad_req != "null"]
+        for number, one, arrays in trained:
             if not ignore_stale_grad:
                 for array in arrays:
                     if not array._fresh_grad:
