@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="needs mprotect")
 
-STEP = 4
+STEP = 8
 FOLDER = Path(__file__).parent
 
 
@@ -32,18 +32,18 @@ def assert_clean(first: int, step: int) -> int:
     return int(last.removeprefix("done "))
 
 
-@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("part", [1, 2])
 def test_no_transform_leaves_its_arrays(part: int, report_figure: Callable[[str, str], None]) -> None:
-    """Half of all forms, dtypes and targets; on either side of every array."""
+    """A quarter of them all, in which every form and every dtype meets every target; on either side of every array."""
     done = assert_clean(part, STEP)
-    assert done > 200
-    report_figure(f"transforms between forbidden pages, part {part + 1}", f"{done} calls")
+    assert done > 100
+    report_figure(f"transforms between forbidden pages, part {part}", f"{done} calls")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(STEP))
 def test_no_transform_of_all_leaves_its_arrays(part: int) -> None:
-    assert assert_clean(part, STEP) > 200
+    assert assert_clean(part, STEP) > 100
 
 
 @pytest.mark.parametrize("fault", ["over", "under"])
