@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -67,12 +68,14 @@ class Guard:
 
 
 def guards(every: bool) -> list[Guard]:
-    """Every form, pair of dtypes and target; into the natural dtype, and into all others: each of them once in the
-    short list, with every form and target in the long one."""
+    """Every form, pair of dtypes and target; into the natural dtype, and into all others. In the short list, the best
+    target has every form and pair, the rest share them in turns, and every other dtype is there once."""
     made, turn = [], 0
     triples = [(image, real) for image in (*WHOLE, *REALS, *COMPLEX) for real in (False, True)]
-    for image, real in triples:
-        made += [Guard(form, image, real, None, target) for form in FORMS for target in available()]
+    for number, (image, real) in enumerate(triples):
+        for (i, form), (j, target) in product(enumerate(FORMS), enumerate(available())):
+            if every or j == 0 or (number + number // 2 + i + j) % 2 == 0:
+                made.append(Guard(form, image, real, None, target))
         for result in COMPLEX if image in COMPLEX else EVERY_RESULT:
             some = [(form, target) for form in FORMS for target in available()]
             turn += 7
