@@ -1,5 +1,7 @@
 """fit_kernel: the least-squares kernel, its error bars, its size, what it refuses and what it warns of."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +41,7 @@ def least_squares(x: np.ndarray, y: np.ndarray, size: tuple[int, int]) -> np.nda
 
 
 def test_the_kernel_is_that_of_least_squares_to_rounding(rng: np.random.Generator, photo: np.ndarray) -> None:
-    for _ in range(30):
+    for _ in range(20):
         size = SIZES[rng.integers(len(SIZES))]
         shape = int(rng.integers(20, 60)), int(rng.integers(20, 60))
         x = rng.normal(size=shape) * 10 + 100 if rng.random() < 0.5 else photo[: shape[0], : shape[1]]
@@ -185,6 +187,65 @@ def test_a_kernel_larger_than_the_largest_size_is_told(photo: np.ndarray) -> Non
     assert fit.kernel.shape == (5, 5) and any("Raise `max_size`" in note for note in fit.notes)
 
 
+def edged(x: np.ndarray, size: int, noise: np.ndarray, seed: int) -> np.ndarray:
+    """The image after a kernel whose outermost taps stand at five of their standard errors in such noise."""
+    rng = np.random.default_rng(seed)
+    line = np.exp(-((np.arange(size) - size // 2) ** 2) / (size / 2))
+    kernel = np.outer(line, line) / line.sum() ** 2
+    ring = np.ones((size, size), bool)
+    ring[1:-1, 1:-1] = False
+    error = kw.fit_kernel(x, rng.permuted(noise.ravel()).reshape(x.shape), size, ridge=0).stderr
+    kernel[ring] = rng.choice([-5, 5], ring.sum()) * error[ring]
+    found: np.ndarray = kw.correlate(x, kernel) + noise
+    return found
+
+
+def test_outermost_taps_at_five_standard_errors_are_kept_and_no_more(photo: np.ndarray) -> None:
+    x, right = photo[:110, :110], []
+    smooth = ndimage.gaussian_filter(np.random.default_rng(9).normal(size=(9, 110, 110)), (0, 1, 1)) * 7
+    for trial in range(9):
+        size = (3, 5)[trial % 2]
+        white = 2 * np.random.default_rng(trial).normal(size=x.shape)
+        for noise, by in ((white, "bic"), (smooth[trial], "cv")):
+            curve = kw.fit_kernel(x, edged(x, size, noise, trial), max_size=9).size_curve
+            assert curve is not None and curve.chosen_by == by
+            right.append(curve.chosen in ((size, size), (size + 2, size + 2)))
+    assert sum(right) >= 17
+
+
+def test_criteria_are_those_of_their_definitions(photo: np.ndarray) -> None:
+    x, rng = photo[:40, :45], np.random.default_rng(0)
+    loud = kw.correlate(x, BLUR) + x / 50 * rng.normal(size=x.shape)
+    outputs = loud[2:-2, 2:-2]
+    n, curves = outputs.size, {}
+    for by in ("aic", "bic", "takeuchi", "cv"):
+        curve = kw.fit_kernel(x, loud, criterion=by, max_size=5).size_curve
+        assert curve is not None and curve.chosen_by == by
+        assert curve.chosen == curve.sizes[int(np.argmin(curve.criteria[by]))]
+        curves[by] = curve.criteria[by]
+    y = outputs.ravel()
+    for i, k in reversed(list(enumerate((1, 3, 5)))):
+        m = 2 - k // 2
+        windows = sliding_window_view(x[m : 40 - m, m : 45 - m], (k, k)).reshape(n, -1)
+        rows = np.c_[windows - windows.mean(axis=0), np.ones(n)]
+        errors = y - rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
+        logs = n * np.log((errors @ errors) / n)
+        assert abs(curves["aic"][i] - (logs + 2 * (k * k + 2))) < 1e-6
+        assert abs(curves["bic"][i] - (logs + np.log(n) * (k * k + 2))) < 1e-6
+        if k == 5:
+            last, variance = errors, errors @ errors / (n - 26)
+        meat = (rows[:, :-1] * last[:, None] ** 2).T @ rows[:, :-1]
+        spent = np.trace(np.linalg.solve(rows[:, :-1].T @ rows[:, :-1], meat)) / variance + 2
+        # the mean of windows under the weights is taken out of the meat, which is a little less
+        assert abs(curves["takeuchi"][i] - (logs + 2 * spent)) < 0.02 * 2 * spent
+        left_out = 0.0
+        for fold in range(5):  # bands of the longer axis
+            out = np.isin(np.arange(n) % 41, np.arange(41 * fold // 5, 41 * (fold + 1) // 5))
+            solution = np.linalg.lstsq(rows[~out], y[~out], rcond=None)[0]
+            left_out += float(np.sum((y[out] - rows[out] @ solution) ** 2))
+        assert abs(curves["cv"][i] - n * np.log(left_out / n)) < 1e-6
+
+
 # ---------------------------------------------------------------- error bars
 
 
@@ -201,7 +262,7 @@ def coverage(errors: str, noise: Callable[[np.random.Generator], np.ndarray], x:
 
 
 def test_error_bars_hold_the_truth_as_often_as_they_say(photo: np.ndarray) -> None:
-    x = photo[:150, :150]
+    x = photo[:110, :110]
     clean = kw.corr2d(x, BLUR)
     loud = 0.5 + 4 * (clean - clean.min()) / np.ptp(clean)
 
@@ -214,7 +275,7 @@ def test_error_bars_hold_the_truth_as_often_as_they_say(photo: np.ndarray) -> No
         ("robust", lambda rng: loud * rng.normal(size=clean.shape)),
         ("hac", smooth),
     ):
-        found = coverage(errors, noise, x, 60)
+        found = coverage(errors, noise, x, 50)
         wide = 0.03 if errors != "hac" else 0.06
         assert abs(found[0] - 0.683) < wide and abs(found[1] - 0.95) < wide, (errors, found)
         assert abs(found[2] - 0.683) < 0.2 and abs(found[3] - 0.95) < 0.1, (errors, found)
@@ -274,6 +335,79 @@ def test_a_poorly_determined_kernel_is_damped_and_told(photo: np.ndarray) -> Non
     assert np.abs(damped.kernel - SKEW).max() < 0.5 * np.abs(raw.kernel - SKEW).max()
 
 
+def test_images_that_are_both_saturated_are_told(photo: np.ndarray) -> None:
+    x, y = np.minimum(photo, 180.0), np.minimum(after(photo, SKEW, 2.0), 180.0)
+    assert told(kw.fit_kernel(x, y, 5), "saturated", "`before`")
+
+
+def test_noise_that_follows_the_image_is_told(photo: np.ndarray) -> None:
+    x = photo[:110, :110]
+    rough = np.hypot(*np.gradient(ndimage.gaussian_filter(x, 1)))
+    y = kw.correlate(x, SKEW) + (0.5 + rough / 10) * np.random.default_rng(0).normal(size=x.shape)
+    assert told(kw.fit_kernel(x, y, 5), "too short", "errors='robust'")
+    assert kw.fit_kernel(x, y, 5, errors="robust").notes == ()
+
+
+def test_rounding_that_repeats_with_the_image_is_told(rng: np.random.Generator) -> None:
+    x = np.zeros((35, 56))
+    x[20:26, 30:36] = rng.normal(size=(6, 6))
+    y = (kw.corr2d(x, [[1.0, 0, 0], [0, 0, 0], [0, 0, -1]]) + 3e6).astype("f4")
+    assert told(kw.fit_kernel(x, y, 3), "rounding", "wider dtype")
+    assert kw.fit_kernel(x, y.astype("f8") + rng.normal(size=y.shape), 3, ridge=0).notes == ()
+
+
+def test_noise_before_leaves_error_bars_right_and_takes_directions_out(photo: np.ndarray) -> None:
+    z = []
+    for blur in (0.0, 0.8):
+        x = ndimage.gaussian_filter(photo, blur)[:110, :110]
+        for seed in range(20):
+            draw = np.random.default_rng(seed)
+            seen, y = x + draw.normal(size=x.shape), after(x, BLUR, 2.0, seed + 50)
+            fit = kw.fit_kernel(seen, y, 5, x_noise=1, ridge=0)
+            if blur:
+                assert fit.rank + len(fit.undetermined) == 25 and fit.rank < 25
+                assert told(fit, f"In {25 - fit.rank} of 25 directions", "no more than noise")
+            else:
+                assert fit.rank == 25 and fit.notes == ()
+                z.append((fit.kernel - BLUR) / fit.stderr)
+    assert abs((np.abs(z) < 1).mean() - 0.683) < 0.08 and abs((np.abs(z) < 1.96).mean() - 0.95) < 0.05
+
+
+def test_a_kernel_that_is_clearly_wrong_is_never_without_a_note(photo: np.ndarray) -> None:
+    """Off by ten standard errors and a twentieth of the largest tap."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        k, shape = int(rng.choice([3, 5])), tuple(int(n) for n in rng.integers(14, 90, 2))
+        x = (
+            ndimage.gaussian_filter(rng.normal(size=shape), rng.uniform(0.3, 5)),
+            ndimage.gaussian_filter(photo, rng.uniform(0, 3))[: shape[0], : shape[1]],
+            np.where(np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 9 < 2, rng.normal(size=shape), 0),
+            np.add.outer(np.arange(shape[0]), np.arange(shape[1])) + 1e-3 * rng.normal(size=shape),
+        )[seed % 4]
+        x = x + rng.choice([0, 10, 1e6]) * x.std()
+        kernel = (rng.normal(size=(k, k)), BLUR[:k, :k])[int(rng.integers(2))]
+        y = kw.corr2d(x - x.mean(), kernel) + x.mean() * kernel.sum()
+        y = (y + rng.choice([0, 1e-6, 1e-2, 1]) * y.std() * rng.normal(size=y.shape)).astype(rng.choice(["f4", "f8"]))
+        few = {"mask": rng.random(y.shape) < max(0.02, 90 / y.size)} if seed % 5 == 4 else {}
+        wide = {"weights": 10.0 ** rng.uniform(-6, 0, y.shape)} if seed % 5 == 3 else {}
+        fit = kw.fit_kernel(x, y, k, **few, **wide)
+        off = np.abs(fit.kernel - kernel)
+        wrong = (off > 10 * fit.stderr) & (off > 0.05 * np.abs(kernel).max())
+        assert np.isfinite(fit.kernel).all() and np.isfinite(fit.stderr).all()
+        assert fit.notes or not wrong.any(), (seed, off.max(), fit.stderr.max())
+
+
+def test_clean_fits_of_photographs_give_no_note() -> None:
+    photos = [data.camera(), data.coins(), data.moon(), data.brick()]
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        x = photos[seed % 4][50:250, 40:240].astype(("u1", "u2", "f4", "f8")[seed // 4 % 4])
+        kernel = (SKEW, np.eye(5), np.outer([0, 1, 2, 1, 0], [0, 1, 0, -1, 0]))[seed % 3]
+        y = kw.correlate(x.astype("f8"), kernel) + rng.choice([0.5, 2]) * rng.normal(size=x.shape)
+        y = np.rint(y + 1000).astype("i2") if x.dtype.kind == "u" else y.astype(x.dtype)
+        assert kw.fit_kernel(x, y, 5).notes == (), seed
+
+
 @pytest.mark.parametrize("size", [5, "auto"])
 def test_nothing_is_told_where_nothing_is_wrong(photo: np.ndarray, size: Any) -> None:
     for seed in range(3):
@@ -304,6 +438,7 @@ def test_nothing_is_told_where_nothing_is_wrong(photo: np.ndarray, size: Any) ->
         ({"weights": -np.ones((20, 20))}, ArgumentError, "`weights` must be finite and not negative"),
         ({"ridge": -1}, ArgumentError, "`ridge`"),
         ({"errors": "none"}, ArgumentError, "`errors` must be one of"),
+        ({"criterion": "best"}, ArgumentError, "`criterion` must be one of 'auto', 'bic'"),
         ({"errors": "hac", "weights": np.ones((20, 20))}, ArgumentError, "`errors` must be 'white' or 'robust'"),
         ({"symmetric": "all round"}, ArgumentError, "`symmetric` must be one of"),
         ({"prior": np.ones((2, 2))}, ArgumentError, "`prior` must have the kernel's shape"),
@@ -323,6 +458,25 @@ def test_wrong_arguments_are_named(change: dict[str, Any], error: type[Exception
 def test_a_fit_prints_as_a_table(photo: np.ndarray) -> None:
     text = str(kw.fit_kernel(photo, after(photo, SKEW, 2.0)))
     assert "kernel      5 x 5" in text and "chosen by bic among 1x1, 3x3" in text and text.count("+-") == 25
+
+
+def test_fits_and_statistics_can_be_told_in_a_line_copied_and_stored(rng: np.random.Generator) -> None:
+    x, kernel = rng.normal(size=(60, 70)), rng.normal(size=(4, 2))
+    y = kw.correlate(x, kernel) + 0.1 * rng.normal(size=x.shape)
+    fit = kw.fit_kernel(x, y, (4, 2))
+    assert repr(fit).startswith("<KernelFit 4 x 2 from 3933 outputs, sigma 0.") and repr(fit).endswith("no notes>")
+    rows, columns = fit.residual.shape
+    left = (y - fit(x))[2 : 2 + rows, 1 : 1 + columns]
+    assert np.abs(left - fit.residual).max() < 1e-6
+    for other in (pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit)):
+        assert np.array_equal(other(x), fit(x)) and str(other) == str(fit)
+    sums = kw.FitStatistics(5).update(x, y)
+    assert repr(sums) == "<FitStatistics up to 5 x 5, of 3696 outputs>"
+    assert np.array_equal(pickle.loads(pickle.dumps(sums)).solve(3).kernel, sums.solve(3).kernel)
+    with pytest.raises(ArgumentError, match="`size` must be at most `max_size`"):
+        sums.solve(7)
+    with pytest.raises(ArgumentError, match="`criterion` must be one of 'bic', 'aic'"):
+        sums.solve("auto", criterion="cv")
 
 
 def test_kernels_that_change_over_the_image_are_found(rng: np.random.Generator) -> None:

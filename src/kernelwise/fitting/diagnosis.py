@@ -251,7 +251,9 @@ def _noise_before(residual: np.ndarray, kernel: np.ndarray) -> tuple[float, floa
     wanted = power.ravel() * weight
     inverse = np.linalg.pinv(design)
     solution = inverse @ wanted
-    spread = inverse @ inverse.T * (wanted - design @ solution).var()
+    # of a real image every frequency comes twice, and Hann windows make neighbours along each axis alike
+    alike = 2 * 1.5 ** sum(n > 1 for n in power.shape)
+    spread = inverse @ inverse.T * (wanted - design @ solution).var() * alike
     return float(solution[1]), float(np.sqrt(spread[1, 1]))
 
 

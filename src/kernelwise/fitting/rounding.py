@@ -14,7 +14,7 @@ from .system import System
 from .windows import How, window_matches
 
 OFFSETS = (0.05, 0.3, 0.55, 0.8)  # of a step: as many cases as there are backgrounds
-BLURRED = 0.7  # of a step: residuals from which on rounding is noise like other noise
+BLURRED = 0.5  # of a step: residuals from which on rounding is noise like other noise
 EXACT = 1e-6  # of a step
 SAMPLE = 4096  # pixels that are looked at for whether they are whole numbers
 
