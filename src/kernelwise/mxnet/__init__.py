@@ -10,6 +10,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from . import waiting  # noqa: F401 (before torch)
+
+# isort: split
 from . import autograd, base, context, ndarray
 from . import ndarray as nd
 from .base import MXNetError

@@ -147,8 +147,10 @@ def _pool(
     padded = own.pad(x, padding) if any(padding) else x
     if kind == "sum":
         return _total(padded, taps, steps)
-    counts = _counts(x, taps, steps, sides, far, count_outside)
     # as MXNet adds up: every number divided by its window's count first
+    if not any(padding):
+        return _total(x / math.prod(taps), taps, steps)
+    counts = _counts(x, taps, steps, sides, far, count_outside)
     first, *others = counts.unique().tolist()
     mean = _total(padded / first, taps, steps)
     for count in others:
