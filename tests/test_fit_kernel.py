@@ -202,15 +202,15 @@ def edged(x: np.ndarray, size: int, noise: np.ndarray, seed: int) -> np.ndarray:
 
 def test_outermost_taps_at_five_standard_errors_are_kept_and_no_more(photo: np.ndarray) -> None:
     x, right = photo[:110, :110], []
-    smooth = ndimage.gaussian_filter(np.random.default_rng(9).normal(size=(9, 110, 110)), (0, 1, 1)) * 7
-    for trial in range(9):
+    smooth = ndimage.gaussian_filter(np.random.default_rng(9).normal(size=(8, 110, 110)), (0, 1, 1)) * 7
+    for trial in range(8):
         size = (3, 5)[trial % 2]
         white = 2 * np.random.default_rng(trial).normal(size=x.shape)
         for noise, by in ((white, "bic"), (smooth[trial], "cv")):
-            curve = kw.fit_kernel(x, edged(x, size, noise, trial), max_size=9).size_curve
+            curve = kw.fit_kernel(x, edged(x, size, noise, trial), max_size=7).size_curve
             assert curve is not None and curve.chosen_by == by
             right.append(curve.chosen in ((size, size), (size + 2, size + 2)))
-    assert sum(right) >= 17
+    assert sum(right) >= 15
 
 
 def test_criteria_are_those_of_their_definitions(photo: np.ndarray) -> None:
@@ -354,6 +354,19 @@ def test_rounding_that_repeats_with_the_image_is_told(rng: np.random.Generator) 
     y = (kw.corr2d(x, [[1.0, 0, 0], [0, 0, 0], [0, 0, -1]]) + 3e6).astype("f4")
     assert told(kw.fit_kernel(x, y, 3), "rounding", "wider dtype")
     assert kw.fit_kernel(x, y.astype("f8") + rng.normal(size=y.shape), 3, ridge=0).notes == ()
+
+
+def test_what_is_far_from_zero_and_hardly_varies_is_fitted_all_the_same(rng: np.random.Generator) -> None:
+    x = 1e6 + 1e-6 * rng.normal(size=(60, 61))
+    y = kw.corr2d(x - 1e6, SKEW) + 1.3e6
+    fit = kw.fit_kernel(x, y, 5)
+    assert np.abs(fit.kernel - SKEW).max() < 1e-3 and (np.abs(fit.kernel - SKEW) < 6 * fit.stderr).all()
+
+
+def test_weights_that_leave_few_outputs_are_told(photo: np.ndarray, rng: np.random.Generator) -> None:
+    y = after(photo, SKEW, 2.0)
+    few = np.where(rng.random(y.shape) < 4e-4, 1.0, 1e-7)
+    assert told(kw.fit_kernel(photo, y, 5, weights=few), "weights that are worth", "unsure")
 
 
 def test_noise_before_leaves_error_bars_right_and_takes_directions_out(photo: np.ndarray) -> None:

@@ -23,6 +23,8 @@ ROUNDED, VISIBLE = 3.0, 0.02  # by which rounding moves a tap: in standard error
 RING = 4.0  # standard deviations of a chi-square above its mean
 LEAST_PEAK = 9.0  # of phase correlation, in standard deviations of its surface
 LEAST_GAIN, SOME_GAIN = 1e-4, 1e-2  # of the squared errors; where something else may explain it too
+FEW, LEAST_LEFT = 3.0, 8.0  # outputs for each parameter, where errors differ; and more of them than parameters
+LOST = 50.0  # times condition and rounding unit: what sums and a solve may lose
 CLIPPED = 20  # pixels at the very end of the scale
 NOISE = 6.0  # standard errors
 HARM = 0.01  # by which such noise shortens the kernel in the worst direction
@@ -90,7 +92,7 @@ class Findings:
 
 def notes(of: Findings) -> tuple[str, ...]:
     """All that was found, the gravest first. What a grave finding brings about by itself is not told as well."""
-    found = [*_undetermined(of), *_damped(of), *_uncorrected(of)]
+    found = [*_undetermined(of), *_damped(of), *_uncorrected(of), *_few(of), *_imprecise(of)]
     if of.curve is not None:
         found += _at_the_limit(of)
     if not of.data:
@@ -275,6 +277,37 @@ def _uneven(of: Findings) -> list[str]:
         f"Residuals are {where} where `before` shows more, so error bars for white noise are {bars} (by a factor near "
         f"{np.sqrt(max(ratio, 1 / ratio)):.2g}). Pass errors='robust', or `weights`."
     ]
+
+
+def _few(of: Findings) -> Iterator[str]:
+    """Error bars rest on the squares of what is left, and weights may leave very little."""
+    weights = [
+        one.weights[np.isfinite(errors).all(axis=1)]
+        for one, errors in zip(of.data, of.residuals, strict=True)
+        if one.weights is not None
+    ]
+    squares = sum(float(np.square(w, dtype=np.float64).sum()) for w in weights)
+    count = of.system.moments.weight**2 / squares if squares > 0 else float(of.system.moments.count)
+    freedom = of.system.freedom(of.ridge)
+    if count < (FEW if squares > 0 or of.errors != "white" else 1) * freedom + LEAST_LEFT:
+        yield (
+            f"{freedom:.0f} parameters rest on {'weights that are worth ' if squares > 0 else ''}{count:.0f} outputs: "
+            "error bars are unsure themselves. Use a smaller `size`, or more of the images."
+        )
+
+
+def _imprecise(of: Findings) -> Iterator[str]:
+    """Sums are rounded, which a poorly determined kernel magnifies; error bars do not know of it."""
+    if not np.isfinite(of.system.condition) or of.ridge > 0:
+        return
+    rounding = LOST * of.system.condition * np.finfo(float).eps
+    bars = np.sqrt(np.diagonal(of.covariance, axis1=1, axis2=2)).max(axis=1)
+    largest = np.abs(of.kernel).reshape(len(of.kernel), -1).max(axis=1)
+    if rounding > VISIBLE and (rounding * largest > bars).any():
+        yield (
+            f"`before` shows the kernel so poorly (condition {of.system.condition:.1e}) that rounding alone may move "
+            f"taps by {rounding * largest.max():.2g}, which error bars do not hold. Use a smaller `size`, or a `ridge`."
+        )
 
 
 def _rounded(of: Findings) -> list[str]:

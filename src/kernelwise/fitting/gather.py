@@ -26,7 +26,10 @@ def _centre(x: np.ndarray) -> float:
     steps = (SAMPLE if n >= 4 * SAMPLE else 1 for n in x.shape[2:])
     sample = x[(slice(None), slice(None), *(slice(None, None, step) for step in steps))].astype(FLOAT)
     finite = sample[np.isfinite(sample)]
-    return float(np.float32(finite.mean())) if finite.size else 0.0
+    if not finite.size:
+        return 0.0
+    # float32 images hold such a number themselves; the spread of float64 ones may be far below its rounding
+    return float(finite.mean() if x.dtype.itemsize > 4 else np.float32(finite.mean()))
 
 
 def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How = PLAIN) -> Moments:

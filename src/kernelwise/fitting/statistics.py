@@ -111,8 +111,8 @@ class FitStatistics:
     ) -> KernelFit:
         """The kernel, by what is known so far. ``size``: ``max_size`` if not given, "auto", or any that is smaller.
 
-        Other arguments as in `fit_kernel`; ``criterion``: "bic" or "aic". Error bars are for white noise, and what only residuals show is not looked
-        for: they need the images.
+        Other arguments as in `fit_kernel`; ``criterion``: "bic" or "aic". Error bars are for white noise, and what only
+        residuals show is not looked for: they need the images.
         """
         known = self._known()
         one_of("criterion", criterion, ("bic", "aic"))
