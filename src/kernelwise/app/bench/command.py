@@ -22,6 +22,7 @@ from . import (
     layers,
     machine,
     measure,
+    mxnet_training,
     networks,
     processes,
     report,
@@ -33,7 +34,9 @@ QUICK = Pace(least=5, most=15, budget=0.6, hopeless=5.0)
 FULL = Pace(least=5, most=15, budget=2.0, hopeless=20.0)
 CALLS = Pace(least=7, most=15, budget=0.3)
 FORMAT = 1  # of the JSON
-GROUPS = ("filters", "calls", "large", "gradients", "canny", "ndimage", "layers", "networks", "fit", "processes")
+GROUPS = (
+    "filters", "calls", "large", "gradients", "canny", "ndimage", "layers", "networks", "fit", "mxnet", "processes",
+)  # fmt: skip
 
 Job = Callable[[Pace, float], list[measure.Result]]  # given the multiply-add peak
 
@@ -52,7 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"`--json` must name a file in a folder that exists (got {options.json!r})")
     jobs = _jobs(options)
     scripts = [what for what in processes.SCRIPTS if _chosen("processes", f"process {what}", options.only)]
+    if left_out := mxnet_training.missing() if _chosen("mxnet", mxnet_training.NAME, options.only) else "":
+        print(left_out, file=sys.stderr)
     if not jobs and not scripts:
+        if left_out:
+            return 2
         print(f"{options.only!r} names no group, and no row has every word of it in its name", file=sys.stderr)
         return 2
     found = run(jobs, scripts, FULL if options.full else QUICK, repeats=9 if options.full else 5)
@@ -103,6 +110,9 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     def compared(row: comparison.Comparison) -> Job:
         return lambda pace, peak: comparison.measure(row, options.threads, pace, peak)
 
+    def trained(pace: Pace, peak: float) -> list[measure.Result]:
+        return mxnet_training.measure(options.threads, pace)
+
     found: list[tuple[str, str, Job]] = []  # group, name, job
     found += [("filters", row.name, kernel(row)) for row in (cases.full() if full else cases.quick())]
     ways = [(row, way) for row in calls.rows() for way in calls.OURS]
@@ -110,6 +120,8 @@ def _jobs(options: argparse.Namespace) -> list[Job]:
     found += [("large", row.name, kernel(row)) for row in (cases.large() if full else cases.quick_large())]
     for rows in (group.rows if full else group.quick for group in (gradients, canny, door, layers, networks, fits)):
         found += [(row.section.split()[0], row.name, compared(row)) for row in rows()]
+    if not mxnet_training.missing():
+        found.append(("mxnet", mxnet_training.NAME, trained))
     return [job for group, name, job in found if _chosen(group, name, options.only)]
 
 

@@ -38,6 +38,7 @@ SECTIONS = {  # of a result, and how its geometric mean is called
     "networks": "networks",
     "fit sums": "sums of fits",
     "fit calls": "whole fits",
+    "mxnet": "trained by MXNet's names",
 }
 LEGEND = (
     "Times per call; ratio = median of the best rival / median of ours, '<' where we are slower; "
