@@ -206,6 +206,8 @@ def _gathered_products(
         for top in range(0, len(long[0]), step):
             here, there = (of[top : top + step].reshape(-1, size) for of in long)
             total += here.T @ there
+    if mirror:  # a matrix product rounds an entry and its mirror image in two ways
+        total = (total + total.T) / 2
     gram = total.reshape(channels, kh, kw, channels, kh, kw)
     for u, v in np.ndindex(kh, kh):
         if v - u not in downs and not mirror:
