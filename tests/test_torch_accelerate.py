@@ -493,3 +493,28 @@ def test_results_are_close_to_those_in_float64(rng: np.random.Generator) -> None
         right = copy.deepcopy(network).double()(x)
         error = (accelerated(network)(x.float()) - right).abs().max() / right.abs().max()
     assert error < 2e-5
+
+
+def test_small_steps_of_torchs_own_run_on_one_thread_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    pool = nn.MaxPool2d.forward
+
+    def watched(self: nn.MaxPool2d, x: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return pool(self, x)
+
+    monkeypatch.setattr(nn.MaxPool2d, "forward", watched)
+    before = torch.get_num_threads()
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 15 * 15, 2)).eval()
+    try:
+        torch.set_num_threads(2)
+        fast = kt.accelerate(model, quiet=True)
+        x = torch.randn(1, 1, 32, 32)
+        with torch.no_grad():
+            assert torch.allclose(fast(x), model(x), atol=1e-5)
+            assert seen == [1, 2] and torch.get_num_threads() == 2
+            monkeypatch.setattr("kernelwise.torch.calm.MOST_NUMBERS", 10)
+            fast(x)
+            assert seen[2:] == [2]
+    finally:
+        torch.set_num_threads(before)

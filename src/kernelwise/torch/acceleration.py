@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from . import choice, functional, modules
+from .calm import calm
 from .fused import FusedConvolution
 from .fusing import CONVOLUTIONS, Chain, chains, replace
 from .layouts import settle
@@ -136,6 +137,7 @@ def _fuse(network: Accelerated, model: nn.Module, example: tuple[Any, ...]) -> l
         replace(network, chain, step)
     settle(network)
     called = _swap_functions(network)
+    calm(network)
     network.graph.lint()
     network.recompile()
     network.delete_all_unused_submodules()
