@@ -2,7 +2,7 @@
 
 Small networks are many short operations, and between two of them PyTorch's OpenMP threads spin by default. Where other
 programs use the processor too, a thread that spins holds up the one it waits for: an epoch of LeNet on two threads took
-0.17 s with threads that sleep and up to 3 s with threads that spin (two shared cores of an EPYC, torch 2.13). OpenMP asks the
+0.17 s with threads that sleep and up to 3 s with threads that spin (two shared cores, torch 2.13). OpenMP asks the
 environment once, when it is loaded; so this room is imported before anything else here that imports torch. It changes
 nothing where torch was imported before, or where the environment says how to wait.
 """
