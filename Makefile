@@ -5,7 +5,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help tour test test-long bench lint docs clean
+.PHONY: help tour test test-long bench lint docs deck clean
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv/%/installed
 
@@ -16,6 +16,7 @@ help:
 	@echo "make bench      speed beside OpenCV, SciPy, scikit-image and PyTorch (BENCH_ARGS=--full for all)"
 	@echo "make lint       style and types"
 	@echo "make docs       the pages, into docs/_build/html"
+	@echo "make deck       convolution in four steps, as slides, into docs/_build/deck"
 	@echo "make clean      remove everything that make made"
 	@echo "Another Python: make PYTHON=python3.12 ... (after make clean)"
 
@@ -41,6 +42,11 @@ lint: .venv/lint/installed
 docs: .venv/docs/installed
 	@.venv/docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --builder html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+deck: .venv/deck/installed
+	@PATH="$(CURDIR)/.venv/deck/bin:$$PATH" .venv/deck/bin/python -m nbconvert --log-level WARN --execute --to slides \
+	    --output-dir docs/_build/deck examples/deck/deck.ipynb
+	@echo "docs/_build/deck/deck.slides.html"
 
 clean:
 	rm -rf .venv build dist docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache
