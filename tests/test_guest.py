@@ -45,6 +45,9 @@ CTRL_C = """
     first = x[{corner}]
     right = kw.correlate(first, k, **options)
     kw.correlate(x, k, **options)  # compiled now
+    start = time.perf_counter()
+    kw.correlate(x, k, **options)
+    lasts = time.perf_counter() - start
     late = []
 
     def interrupt(delay):
@@ -52,12 +55,12 @@ CTRL_C = """
         late.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
-    for delay in (0.02, 0.07, 0.123, 0.18, 0.25):
-        sender = threading.Thread(target=interrupt, args=(delay,))
+    for part in (0.05, 0.2, 0.35, 0.5, 0.65):  # of a call, which lasts longer on one machine than on another
+        sender = threading.Thread(target=interrupt, args=(min(part * lasts, 0.4),))
         try:
             sender.start()
             kw.correlate(x, k, **options)
-            late.append(None)  # too short to be interrupted
+            late.append(None)  # this time it was over before
             sender.join()
         except KeyboardInterrupt:
             now = time.perf_counter()
@@ -99,7 +102,7 @@ def test_ctrl_c_is_answered_within_a_tenth_of_a_second(name: str, report_figure:
     for _ in range(3):  # the machine may be busy with something else
         text = CTRL_C.format(image=image, taps=taps, more=more, options=options, corner=corner)
         seconds, missed = program(text).split()
-        assert int(missed) < 3, "the call is too short to be interrupted"
+        assert int(missed) < 3, "most calls were over before they were interrupted"
         best = min(best, float(seconds))
         if best <= 0.1:
             break
