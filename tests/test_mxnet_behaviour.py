@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recordings.behaviour import SNIPPETS, in_a_thread, names
+from recordings.behaviour import in_a_thread, names
 
 HERE = Path(__file__).parent
 DIFFERENT = json.loads((HERE / "recordings" / "mxnet_differences.json").read_text())["behaviour"]
@@ -17,7 +17,8 @@ TABLE = (HERE.parent / "docs" / "mxnet.md").read_text()
 GROUPS = (
     "arith assign autograd block conv creation deckblock errors gluon index init reduce repr scalar shape train"
 ).split()
-COMPARED = [one for one in json.loads(SNIPPETS.read_text(encoding="utf-8")) if one["group"] in GROUPS]
+RECORDED = json.loads((HERE / "recordings" / "mxnet_behaviour.json").read_text(encoding="utf-8"))
+COMPARED = [one for one in RECORDED if one["group"] in GROUPS]
 
 
 def comparable(answer: dict[str, Any]) -> str:

@@ -14,10 +14,9 @@ from kernelwise import mxnet as mx
 from kernelwise.mxnet import autograd, gluon, init, nd
 from kernelwise.mxnet.gluon import nn
 from recordings.behaviour import in_a_thread, names
-from recordings.blocks import PROGRAMS
 
 HERE = Path(__file__).parent
-RECORDED = json.loads(PROGRAMS.read_text(encoding="utf-8"))
+RECORDED = json.loads((HERE / "recordings" / "mxnet_blocks.json").read_text(encoding="utf-8"))
 DIFFERENT = json.loads((HERE / "recordings" / "mxnet_differences.json").read_text(encoding="utf-8"))["blocks"]
 TABLE = (HERE.parent / "docs" / "mxnet.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[+-]?\d+)?")

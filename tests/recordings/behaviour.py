@@ -1,8 +1,13 @@
-"""Runs the snippets of mxnet_behaviour.json, each as if it were alone, and says what each does.
+"""Runs the programs of a recording, each as if it were alone, and says what each does.
 
-    python behaviour.py kernelwise.mxnet answers.json      what the door does now
-    python behaviour.py mxnet mxnet_behaviour.json         records it again, under Python 3.10 with mxnet 1.9.1
+mxnet_behaviour.json has pieces of code of all kinds, mxnet_blocks.json small programs with gluon's blocks and
+parameters, mxnet_training.json ones that train, measure and load. In the folder tests:
+    python -m recordings.behaviour mxnet recordings/mxnet_blocks.json
+        records it again, under Python 3.10 with mxnet 1.9.1
+    python -m recordings.behaviour kernelwise.mxnet recordings/mxnet_blocks.json answers.json
+        what the door does now
 
+Nothing sets a seed: it is 0. Temporary folders are written FOLDER.
 An answer has the repr of the last expression (`value`), what was printed (`prints`), warnings (`warns`), and the class
 (`error`) and text (`message`) of what was raised; or the signal that the process died of (`dies`).
 """
@@ -16,11 +21,9 @@ import json
 import os
 import re
 import sys
+import tempfile
 import warnings
 from pathlib import Path
-
-SNIPPETS = Path(__file__).with_name("mxnet_behaviour.json")
-
 
 def names(module):
     """What a snippet may use."""
@@ -100,14 +103,15 @@ def answer_as_shown_before(code, space):
         return answer(code, space)
 
 
-def main(module, target):
-    """Answers to all snippets into a file."""
+def main(module, recording, target=None):
+    """Answers to all of a recording's programs into a file, the recording itself if no other is given."""
     space = None if module == "mxnet" else names(module)  # MXNet's threads do not survive a fork
-    found = json.loads(SNIPPETS.read_text(encoding="utf-8"))
-    for snippet in found:
-        code = snippet["code"]
-        snippet["answer"] = in_a_child(code, module) if space is None else in_a_thread(code, space)
-    Path(target).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    found = json.loads(Path(recording).read_text(encoding="utf-8"))
+    for one in found:
+        one["answer"] = in_a_child(one["code"], module) if space is None else in_a_thread(one["code"], space)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    text = re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w+", "FOLDER", text)
+    Path(target or recording).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 After a step on several threads PyTorch's OpenMP threads spin for a while, ready for more; but the next step is ours, on
 threads of its own, and a spinning thread takes the processor from one that works. Pooling and a small linear layer take
-so little time that one thread does: with two cores, ResNet-18 then takes half as long.
+so little time that one thread does.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class OnOneThread(nn.Module):
     def __init__(self, step: nn.Module) -> None:
         super().__init__()
         self.step = step
+        self._weights = sum(p.numel() for p in step.parameters(recurse=False))
 
     def forward(self, x: Tensor) -> Any:
         """The step's result."""
-        weights = sum(p.numel() for p in self.step.parameters(recurse=False))
         threads = torch.get_num_threads()
-        if threads == 1 or x.numel() + weights > MOST_NUMBERS:
+        if threads == 1 or x.numel() + self._weights > MOST_NUMBERS:
             return self.step(x)
         torch.set_num_threads(1)
         try:
