@@ -25,6 +25,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+
 def names(module):
     """What a snippet may use."""
     mx = importlib.import_module(module)
