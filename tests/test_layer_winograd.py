@@ -113,7 +113,9 @@ def test_any_layer_is_within_the_bound(rng: np.random.Generator, report_figure: 
             wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::-1, ::2]
             wide[...] = x
             x = wide
-        check(layer, run(layer, x, weight, bias, 1 + turn % 3), wanted, layer.plan(TARGET, "winograd"))
+        y = run(layer, x, weight, bias, 1 + turn % 3)
+        check(layer, y, wanted, layer.plan(TARGET, "winograd"))
+        assert np.array_equal(run(replace(layer, fresh=True), x, weight, bias, 1 + turn % 2), y)
     report_figure("layers, Winograd, at random", "80 of 80 within the bound")
 
 
@@ -141,13 +143,39 @@ def test_bits_depend_on_neither_threads_nor_batch(name: str, rng: np.random.Gene
 
 
 @pytest.mark.parametrize("target", available())
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_weights_transformed_whenever_they_are_read_give_the_same_bits(
+    name: str, dtype: str, target: str, rng: np.random.Generator
+) -> None:
+    layer = replace(LAYERS[name], dtype=dtype)
+    x, weight, bias = normal(layer, rng)
+    y = run(layer, x, weight, bias, 1, target)
+    for threads in (1, 2):
+        assert np.array_equal(run(replace(layer, fresh=True), x, weight, bias, threads, target), y)
+
+
+def test_weights_are_transformed_when_read_where_they_are_many_and_tiles_few(rng: np.random.Generator) -> None:
+    """The batch decides, and changes no bit: which is why one image and eight may take different ways."""
+    layer = Layer(1, 1, 448, 448, (three(7), three(7)))
+    plan = layer.plan(TARGET, "winograd")
+    ways = {n: plan.for_images(n) for n in (1, 8)}
+    assert ways[1].fresh and not ways[8].fresh and ways[1].packing != ways[8].packing  # type: ignore[union-attr]
+    assert not Layer(1, 1, 64, 64, (three(7), three(7))).plan(TARGET, "winograd").for_images(1).fresh  # type: ignore[union-attr]
+    x, weight, bias = normal(layer, rng, 8)
+    y = correlate(x, weight, layer.axes, bias, precision="fast")
+    for n in (0, 5):
+        assert np.array_equal(correlate(x[n : n + 1], weight, layer.axes, bias, precision="fast"), y[n : n + 1])
+
+
+@pytest.mark.parametrize("target", available())
 def test_units_that_span_images_give_each_image_its_own_result(target: str, rng: np.random.Generator) -> None:
     """Seven images of seven rows of tiles: with one thread or two a unit begins in one image and ends in the next."""
     layer = Layer(7, 2, 128, 33, (three(28), three(27)))
     x, weight, bias = normal(layer, rng)
     plan = layer.plan(target, "winograd")
     assert isinstance(plan, WinogradPlan)
-    assert any(winograd_launch.cut(plan, 7, threads)[0] % 7 for threads in (1, 2, 3))
+    assert any(winograd_launch.shared_out(plan, 7, threads).band % 7 for threads in (1, 2, 3))
     alone = [run(replace(layer, images=1), x[n : n + 1], weight, bias, 1, target) for n in range(7)]
     for threads in (1, 2, 3):
         assert np.array_equal(run(layer, x, weight, bias, threads, target), np.concatenate(alone))
@@ -233,29 +261,31 @@ def test_weights_are_transformed_alike_from_any_strides(rng: np.random.Generator
 # ---------------------------------------------------------------- the code
 
 
-def products(target: str, dtype: str) -> list[list[str]]:
+def products(target: str, dtype: str, fresh: bool) -> list[list[str]]:
     """The loops of the routine that multiplies."""
-    layer = replace(LAYERS["bands"], dtype=dtype)
+    layer = replace(LAYERS["bands"], dtype=dtype, fresh=fresh)
     plan = layer.plan(target, "winograd")
     strides = (8,) * 5
     spec = winograd_launch.launch(plan, 1, strides, strides, layer.limits, 1)[0]
     text = assembly(winograd_code.emit(named(target), spec).text, named(target))
-    body = text[text.index("\nproducts:") :]
+    body = text[text.index("\nstretch:" if fresh else "\nproducts:") :]
     return [lines for lines in reading.loops(body) if any("vfmadd" in line or "fmla" in line for line in lines)]
 
 
 @pytest.mark.parametrize("target", ["avx512", "avx2"])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_products_stay_in_registers(dtype: str, target: str) -> None:
-    inner = products(target, dtype)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_products_stay_in_registers(fresh: bool, dtype: str, target: str) -> None:
+    inner = products(target, dtype, fresh)
     assert inner
     for lines in inner:
         assert not reading.spilled(lines, "zmm" if target == "avx512" else "ymm")
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_arm_code_is_made_of_fused_multiply_adds_without_spills(dtype: str) -> None:
-    inner = products("neon", dtype)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_arm_code_is_made_of_fused_multiply_adds_without_spills(fresh: bool, dtype: str) -> None:
+    inner = products("neon", dtype, fresh)
     assert any(sum("fmla" in line for line in lines) >= 24 for lines in inner)
     for lines in inner:
         assert not reading.stacked(lines)

@@ -47,6 +47,7 @@ class Layer:
     channels_last: bool = False
     limits: tuple[float, float] = NO_LIMITS
     residual: bool = False  # an array like the result is added, before limits are kept
+    fresh: bool = False  # by Winograd's algorithm: weights are transformed whenever they are read
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -68,7 +69,8 @@ class Layer:
     def plan(self, target: str, algorithm: str, row_bytes: int = 0) -> DirectPlan | WinogradPlan:
         """``row_bytes``: from one row of the image to the next, where it is to be read as it lies."""
         if algorithm == "winograd":
-            return winograd_launch.plan(self.problem, named(target), self.channels_last)
+            plan = winograd_launch.plan(self.problem, named(target), self.channels_last)
+            return replace(plan, fresh=self.fresh)
         return choice.choose(
             self.problem, named(target), self.channels_last, row_bytes, not self.channels_last, "exact"
         )
@@ -226,7 +228,7 @@ def main(algorithm: str, turns: int) -> None:
     rng = np.random.default_rng(11)
     for turn in range(turns):
         layer, target = any_layer(rng, algorithm == "winograd"), str(rng.choice(available()))
-        layer = replace(layer, residual=turn % 3 == 0)
+        layer = replace(layer, residual=turn % 3 == 0, fresh=turn % 2 == 0)
         print(f"{turn} {target} {layer}", flush=True)
         for at_end in (True, False):
             fenced(layer, target, algorithm, np.random.default_rng(turn), at_end, turn % 4 > 0)

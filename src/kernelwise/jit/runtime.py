@@ -4,6 +4,9 @@ A routine is ``void routine(ptr args, ptr scratch, i64 unit)``; its units may ru
 participant has a share of neighbouring units. It takes units from its own share until that is empty, then from those
 of the others. The caller is participant 0; handover.py tells how the others come in.
 
+A participant's scratch memory is its own from one unit to the next. Its first eight bytes are 0 before the first one,
+so that a unit can leave a word there about what it has left behind them.
+
 Everything can stop between two units: after SLICE_NS `run` calls all participants back and returns PAUSED. The job's
 record knows how far it is, and calling `run` again goes on from there.
 """
@@ -105,6 +108,7 @@ def _emit_take_part(module: Module) -> None:
         fn.store(got, block)
         fn.store(got + ((0 - got.to(I64, "ptrtoint")) & 63), place)
     scratch, participants = fn.load(PTR, place), job.integer("participants")
+    fn.store(fn.constant(I64, 0), scratch)
     with fn.loop(0, participants) as step:
         share = job.pointer + ((number + step) % participants + 1) * LINE
         fn.call("drain", VOID, [job.pointer, share, scratch, clock])

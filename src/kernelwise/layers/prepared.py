@@ -160,7 +160,7 @@ def _cut(
     residual: bool,
 ) -> Start:
     """All but the weights."""
-    plan = choice.plan(problem, target, image_strides, result_strides, precision, once, lanes)
+    plan = choice.plan(problem, target, image_strides, result_strides, precision, once, lanes).for_images(images)
     seconds = images * plan.nanoseconds(once) * 1e-9
     workers = worth(seconds, threads)
     adds = residual and plan.adds_residual

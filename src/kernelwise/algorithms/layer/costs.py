@@ -22,6 +22,9 @@ LEAVE = 2.9  # for each tile and output, to transform products back
 WEIGHT = 5.7  # for each pair of channel and output, to transform nine taps and to read them again
 LARGE_WEIGHT = 22.0  # the same, where the transformed weights are larger than the caches
 LARGE_BYTES = 24 << 20
+FRESH_WEIGHT = 1.1  # the same, to transform nine taps in the first-level cache, for each time that they are read
+PLAIN_WEIGHT = 1.6  # and to pack them for that
+FRESH_TILES = 6  # up to so many, reading large transformed weights takes longer than to transform them anew
 
 
 @lru_cache(maxsize=1024)
@@ -46,11 +49,29 @@ def winograd(problem: LayerProblem, target: Target, packed: bool = False) -> flo
     block = lanes if problem.outputs <= lanes else 2 * lanes
     channels, outputs = problem.channels * planes.taps, up(problem.outputs, block)
     tiles = planes.out * -(-rows.out // OUTPUTS) * -(-columns.out // OUTPUTS)
-    large = POSITIONS * channels * outputs * problem.number.bytes > LARGE_BYTES
+    if fresh(problem, 1):
+        weight = FRESH_WEIGHT + (0 if packed else PLAIN_WEIGHT)
+    elif packed:
+        weight = 0.0
+    else:
+        weight = LARGE_WEIGHT if _large(problem) else WEIGHT
     work = (
         tiles * POSITIONS * channels * outputs * PRODUCT
         + tiles * up(problem.channels, lanes) * planes.taps * ENTER
         + tiles * up(problem.outputs, lanes) * LEAVE
-        + channels * outputs * (0 if packed else LARGE_WEIGHT if large else WEIGHT)
+        + channels * outputs * weight
     )
     return problem.groups * work * MEASURED_LANES / lanes
+
+
+def fresh(problem: LayerProblem, images: int) -> bool:
+    """Whether it takes less time to transform weights whenever they are read than to read them transformed."""
+    _, rows, columns = problem.axes
+    tiles = images * -(-rows.out // OUTPUTS) * -(-columns.out // OUTPUTS)
+    return tiles <= FRESH_TILES and _large(problem)
+
+
+def _large(problem: LayerProblem) -> bool:
+    """Whether the transformed weights of a group are larger than the caches."""
+    weights = problem.channels * problem.outputs * problem.axes[0].taps
+    return POSITIONS * weights * problem.number.bytes > LARGE_BYTES

@@ -62,6 +62,10 @@ class Plan(ABC):
         """Plans of one layer that agree in this read the same packed weights."""
         return type(self), self.target, self.block
 
+    def for_images(self, images: int) -> Plan:
+        """The plan for so many images at a time; its results have the same bits."""
+        return self
+
     @abstractmethod
     def pack(self, weight: np.ndarray, threads: int) -> np.ndarray:
         """(groups * outputs, channels, ...), of any strides, as the routine reads it."""

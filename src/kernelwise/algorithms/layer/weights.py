@@ -23,7 +23,8 @@ from ..launch import Sheet
 from ..numbers import Number
 from .plan import Launch
 from .turn import emit_gather, emit_turn
-from .winograd import INPUTS, POSITIONS, TAPS, of_weights, scales, times
+from .winograd import POSITIONS
+from .winograd_weights import SQUARE, emit_transform
 
 FIELDS = (
     *("given", "packed", "channels", "taps", "tap_planes"),
@@ -36,7 +37,6 @@ FIELDS = (
 )
 # how weights are read: one by one; all channels of an output in one go; all outputs of a channel in one go
 SINGLY, ALONG, ACROSS = range(3)
-SQUARE = TAPS * TAPS
 AHEAD = 1024  # bytes of a row that are asked for before their turn
 
 
@@ -58,7 +58,7 @@ def emit(target: Target, spec: WeightsSpec) -> Module:
     emit_turn(module, vector)
     emit_gather(module, vector)
     if spec.winograd:
-        _emit_transform(module, vector)
+        emit_transform(module, vector, vector.bytes)
     fn = module.function("pack", [("args", PTR), ("scratch", PTR), ("unit", I64)])
     args, scratch, unit = fn.args
     a = Record(fn, args, FIELDS)
@@ -78,7 +78,7 @@ def emit(target: Target, spec: WeightsSpec) -> Module:
         with fn.loop(0, a.integer("tap_planes")) as p, fn.loop(0, count) as c:
             place = packed + ((p * pieces + piece) * lanes + c) * pitch
             source = turned + (c * taps + p * SQUARE) * vector.bytes
-            fn.call("transform", VOID, [source, place, a.integer("packed_position")])
+            fn.call("transform_weights", VOID, [source, place, a.integer("packed_position")])
         with fn.loop(0, a.integer("tap_planes")) as p, fn.loop(count, lanes) as c, fn.loop(0, POSITIONS) as position:
             place = packed + ((p * pieces + piece) * lanes + c) * pitch + position * a.integer("packed_position")
             fn.store(fn.constant(vector, 0.0), place)
@@ -139,25 +139,6 @@ def _read_singly(
     with fn.when(beside.equals(0)), fn.loop(0, taps) as tap:
         source = given + fn.load(I64, a.address("tap_offsets") + tap * 8)
         fn.call("gather", VOID, [source, offsets, fn.index(1), fn.index(0), place + tap * pitch, pitch])
-
-
-def _emit_transform(module: Module, vector: Type) -> None:
-    """Nine taps of a vector of outputs into the values at 36 positions. The scales come last: one rounding."""
-    args = [("taps", PTR), ("packed", PTR), ("position", I64)]
-    fn = module.function("transform", args, internal=True)
-    taps, packed, position = fn.args
-    matrix, factors = of_weights(), scales()
-    down = fn.stack(INPUTS * TAPS * vector.bytes)
-    for j in range(TAPS):
-        values = times(fn, matrix, [fn.load(vector, taps + (i * TAPS + j) * vector.bytes) for i in range(TAPS)])
-        for i, value in enumerate(values):
-            fn.store(value, down + (i * TAPS + j) * vector.bytes)
-        fn.fence()
-    for i in range(INPUTS):
-        values = times(fn, matrix, [fn.load(vector, down + (i * TAPS + j) * vector.bytes) for j in range(TAPS)])
-        for j, value in enumerate(values):
-            fn.store(value * float(factors[i] * factors[j]), packed + position * (i * INPUTS + j))
-        fn.fence()
 
 
 # ---------------------------------------------------------------- packing

@@ -37,6 +37,7 @@ class WinogradSpec:
     vectors: int  # of output channels in a block
     channels_last: bool = False  # results have their channels side by side
     residual: bool = False  # an array like the result is added to it
+    fresh: bool = False  # weights are transformed whenever they are read
     floor: bool = True  # there is a lowest result, and a highest
     ceiling: bool = True
     algorithm: str = "winograd"

@@ -18,7 +18,7 @@ from ...jit.target import Target
 from ...jit.types import I64, PTR, VOID
 from ...jit.values import Record, Value
 from ..memory import ALIGN
-from . import winograd_results, winograd_tiles
+from . import winograd_fresh, winograd_results, winograd_tiles
 from .turn import emit_gather, emit_turn
 from .winograd import POSITIONS, WinogradSpec
 from .writer import BaseWriter
@@ -35,16 +35,16 @@ FIELDS = (
     *("image_batch", "image_group", "image_block", "image_plane", "image_row", "image_column"),
     *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
     # channels: byte offsets from the first one of a group, the last one repeated until a vector is full
-    *("channel_offsets", "channel_blocks", "whole_blocks", "all_blocks", "block_counts", "chain"),
+    *("channel_offsets", "channels", "channel_blocks", "whole_blocks", "all_blocks", "block_counts", "chain"),
     # rows of pixels
     *("tap_planes", "plane_map", "row_map", "reading", "lead", "limit"),
     *("column_first", "column_count", "column_offsets"),
     # blocks of output channels
     *("blocks", "part_blocks", "outputs", "floor", "ceiling"),
-    *("weight_group", "weight_block", "weight_position"),
+    *("weight_group", "weight_block", "weight_position", "fresh_position"),
     # the worker's memory
-    *("at_raw", "raw_row", "at_columns", "columns_row", "at_tiles", "tile_block", "tile_position"),
-    *("at_products", "product_position", "at_rows", "at_spare"),
+    *("at_word", "at_raw", "raw_row", "at_columns", "columns_row", "at_tiles", "tile_block", "tile_position"),
+    *("at_products", "product_position", "at_rows", "at_spare", "at_fresh", "at_held"),
 )
 
 
@@ -56,6 +56,20 @@ class Writer(BaseWriter[WinogradSpec]):
     def __init__(self, module: Module, spec: WinogradSpec) -> None:
         super().__init__(module, spec)
         self.block_bytes = spec.vectors * self.vector.bytes
+        self.unroll = min(UNROLL, self.lanes)
+
+    def multiply(self, fn: Function, x: Value, weights: Value, total: list[Value], ahead: int = 0) -> None:
+        """One channel into the sums of a block: its weights in vectors, a number of each tile in all lanes. Weights
+        ``ahead`` bytes on are asked for, if it is not 0."""
+        fn.fence()
+        for line in range(0, self.block_bytes if ahead else 0, ALIGN):
+            fn.prefetch(weights + (ahead + line))
+        vectors = [fn.load(self.vector, weights + v * self.vector.bytes) for v in range(self.spec.vectors)]
+        for q, offset in enumerate(self.spec.pixels):
+            pixel = fn.splat(fn.load(self.scalar, x + offset * self.size), self.lanes)
+            for v, weight in enumerate(vectors):
+                k = q * self.spec.vectors + v
+                total[k] = fn.fma(weight, pixel, total[k])
 
 
 def emit(target: Target, spec: WinogradSpec) -> Module:
@@ -66,7 +80,10 @@ def emit(target: Target, spec: WinogradSpec) -> Module:
     emit_gather(module, w.vector)
     winograd_tiles.emit(w)
     winograd_results.emit(w)
-    _emit_products(w)
+    if spec.fresh:
+        winograd_fresh.emit(w)
+    else:
+        _emit_products(w)
     _emit_unit(w)
     return module
 
@@ -83,15 +100,15 @@ def _emit_products(w: Writer) -> None:
     _, _, x, weights, out = args
     blocks, chain, counts = a.integer("all_blocks"), a.integer("chain"), a.address("block_counts")
     pitch, each = a.integer("tile_block"), w.lanes * w.block_bytes
-    unroll = min(UNROLL, w.lanes)
     zero = [fn.constant(w.vector, 0.0)] * (len(w.spec.pixels) * w.spec.vectors)
     with fn.loop(0, blocks, chain) as begin:
         with fn.counted(begin, (begin + chain).minimum(blocks), carry=zero) as b:
             xs, ws = x + b.index * pitch, weights + b.index * each
-            with fn.counted(0, fn.load(I64, counts + b.index * 8), unroll, carry=b.carried) as c:
+            with fn.counted(0, fn.load(I64, counts + b.index * 8), w.unroll, carry=b.carried) as c:
                 total = list(c.carried)
-                for u in range(unroll):
-                    _multiply(w, fn, xs + c.index * w.size + u * w.size, ws + (c.index + u) * w.block_bytes, total)
+                for u in range(w.unroll):
+                    here = xs + c.index * w.size + u * w.size
+                    w.multiply(fn, here, ws + (c.index + u) * w.block_bytes, total, AHEAD)
                 c.carry_on(total)
             b.carry_on(c.results)
         with fn.when(begin.equals(0)):
@@ -101,19 +118,6 @@ def _emit_products(w: Writer) -> None:
             for k, value in enumerate(b.results):
                 place = out + k * w.vector.bytes
                 fn.store(fn.load(w.vector, place) + value, place)
-
-
-def _multiply(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value]) -> None:
-    """One channel: its weights in vectors, a number of each tile in all lanes."""
-    fn.fence()
-    for line in range(0, w.block_bytes, ALIGN):
-        fn.prefetch(weights + (AHEAD + line))
-    vectors = [fn.load(w.vector, weights + v * w.vector.bytes) for v in range(w.spec.vectors)]
-    for q, offset in enumerate(w.spec.pixels):
-        pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
-        for v, weight in enumerate(vectors):
-            k = q * w.spec.vectors + v
-            total[k] = fn.fma(weight, pixel, total[k])
 
 
 # ---------------------------------------------------------------- units
@@ -135,14 +139,21 @@ def _emit_unit(w: Writer) -> None:
     result = group * a.integer("result_group") + plane * a.integer("result_plane")
     tall = a.integer("tile_rows")
     images = first // tall, (end - 1) // tall + 1
-    with fn.loop(*images) as n:
-        row, rows, at = _share(a, n, first, end, columns)
-        here = image + n * a.integer("image_batch")
-        fn.call("enter", VOID, [args, scratch, here, plane, row, rows, segment, columns, at])
+    tiles_of = unit // a.integer("parts") + 1
+    with fn.when(fn.load(I64, scratch).differs(tiles_of)):  # else they are those of the worker's unit before
+        with fn.loop(*images) as n:
+            row, rows, at = _share(a, n, first, end, columns)
+            here = image + n * a.integer("image_batch")
+            fn.call("enter", VOID, [args, scratch, here, plane, row, rows, segment, columns, at])
+        fn.store(tiles_of, scratch)
     stop = ((part + 1) * a.integer("part_blocks")).minimum(a.integer("blocks"))
     with fn.loop(part * a.integer("part_blocks"), stop) as block:
         weights = a.address("weights") + group * a.integer("weight_group") + block * a.integer("weight_block")
-        _all_products(w, fn, a, args, scratch, weights, (end - first) * columns)
+        tiles = (end - first) * columns
+        if w.spec.fresh:
+            fn.call("fresh_products", VOID, [args, scratch, weights, tiles])
+        else:
+            _all_products(w, fn, a, args, scratch, weights, tiles)
         with fn.loop(*images) as n:
             row, rows, at = _share(a, n, first, end, columns)
             here = result + n * a.integer("result_batch")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,17 +20,14 @@ from .problem import LayerProblem, Limits, Strides
 from .sheets import even, plane_map, seen_by_tiles, write_limits, write_strides
 from .winograd import INPUTS, OUTPUTS, POSITIONS, TAPS, WinogradSpec
 from .winograd_code import FIELDS, UNROLL, emit
+from .winograd_cut import Cut, Work, cut
+from .winograd_fresh import channels_together
 from .winograd_tiles import ALONG, GATHERED, TURNED
+from .winograd_weights import SQUARE
 
 CHAIN = 128  # channels whose products are added up in one go
 UNIT_BYTES = 960 << 10  # of a unit's tiles and products: about the second-level cache
 LEAST_TILES = 32  # of a unit, where there are so many: weights are read once for all of them
-UNIT_TILES = 3.0  # what a unit costs beside its tiles, in tiles: all weights are read
-ENTER_OUTPUTS = 20.0  # outputs to which a tile's products cost as much as its transform
-LEAST_OUTPUTS = 64  # of a unit: each transforms its pixels, whoever else does so too
-UNITS_PER_THREAD = 2
-MOST_WORK = 1 << 31  # multiply-adds of a unit: a call can be interrupted between two of them
-BLOCK_TILES = 1.5  # what a block of tiles costs beside them, in tiles
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class WinogradPlan(Plan):
     vectors: int  # of output channels in a block
     segment: int  # columns of tiles in a unit
     tiles: int  # of a unit, at most, unless a row has more
+    fresh: bool = False  # weights are packed as they are, and transformed whenever they are read
 
     name = "winograd"
     reason = "output channels side by side in the lanes, 36 products in place of 144 for 4 x 4 outputs"
@@ -58,6 +57,13 @@ class WinogradPlan(Plan):
     ) -> Ready:  # fmt: skip
         spec, made = launch(self, images, image_strides, result_strides, limits, threads, residual)
         return Ready.of(code(spec, self.target), made)
+
+    @property
+    def packing(self) -> Hashable:
+        return super().packing, self.fresh
+
+    def for_images(self, images: int) -> WinogradPlan:
+        return replace(self, fresh=costs.fresh(self.problem, images))
 
     def nanoseconds(self, packed: bool = False) -> float:
         return costs.winograd(self.problem, self.target, packed)
@@ -91,7 +97,7 @@ def _tiles(axis: Axis) -> int:
 
 def pack(plan: WinogradPlan, weight: np.ndarray, threads: int) -> np.ndarray:
     """(groups * outputs, channels, ...), of any strides, transformed; see `weights`."""
-    spec = weights.WeightsSpec(plan.problem.number, plan.vectors, True)
+    spec = weights.WeightsSpec(plan.problem.number, plan.vectors, not plan.fresh)
     return weights.pack(spec, plan.target, weight, plan.problem.groups, _weight_bytes(plan), threads)
 
 
@@ -111,6 +117,9 @@ def _channel_blocks(plan: WinogradPlan) -> int:
 def _weight_bytes(plan: WinogradPlan) -> tuple[int, int, int]:
     """From one block of outputs to the next, from one position to the next, and of all packed weights."""
     block_bytes = plan.vectors * plan.target.vector_bytes
+    if plan.fresh:
+        block = plan.problem.channels * plan.problem.axes[0].taps * SQUARE * block_bytes
+        return block, 0, block * _blocks(plan) * plan.problem.groups
     position = odd(_channel_blocks(plan) * _lanes(plan) * block_bytes)
     block = position * POSITIONS
     return block, position, block * _blocks(plan) * plan.problem.groups
@@ -134,10 +143,9 @@ def launch(
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
     down, across = _tiles(rows), _tiles(columns)
-    band, together = cut(plan, images, threads)
+    band, together, blocks, parts = shared_out(plan, images, threads)
     bands, segments = -(-images * down // band), -(-across // plan.segment)
     units = problem.groups * planes.out * bands * segments
-    blocks, parts = _parts(plan, units, band * plan.segment, threads)
     sheet.write(planes=planes.out, bands=bands, segments=segments, parts=parts)
     sheet.write(band_tiles=band, tile_rows=down, all_rows=images * down, segment_tiles=plan.segment)
     sheet.write(tile_columns=across, rows_out=rows.out, columns_out=columns.out)
@@ -151,46 +159,29 @@ def launch(
     _rows(plan, image_strides, sheet)
     _columns(plan, sheet)
     offsets = tuple(q * _lanes(plan) for q in range(together))
-    spec = WinogradSpec(problem.number, offsets, plan.vectors, plan.channels_last, residual)
-    scratch = _scratch(plan, max(together, band * plan.segment), min(band, down), sheet)
+    spec = WinogradSpec(problem.number, offsets, plan.vectors, plan.channels_last, residual, plan.fresh)
+    room = up(band * plan.segment, together) if plan.fresh else max(together, band * plan.segment)
+    scratch = _scratch(plan, spec, room, min(band, down), sheet)
     return spec, Launch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
 
 
-def cut(plan: WinogradPlan, images: int, threads: int) -> tuple[int, int]:
-    """Rows of tiles in a unit, and tiles in a block of products: those that leave least over in the last blocks, do
-    not read weights or transform pixels too often, and let all threads end together."""
+def shared_out(plan: WinogradPlan, images: int, threads: int) -> Cut:
+    """How rows of tiles and outputs are cut into units."""
     problem = plan.problem
-    rows = images * _tiles(problem.axes[1])
-    others = problem.groups * problem.axes[0].out * -(-_tiles(problem.axes[2]) // plan.segment)
-    enter = ENTER_OUTPUTS / problem.outputs
-
-    def cost(band: int, together: int) -> float:
-        full, left = divmod(rows, band)
-        parts = _parts(plan, others * (full + (left > 0)), band * plan.segment, threads)[1]
-
-        def work(tiles: int) -> float:
-            blocks = -(-tiles // together) * (together + BLOCK_TILES)
-            return (blocks + UNIT_TILES) / parts + tiles * enter
-
-        each, over = divmod(others * full * parts, threads)
-        unit, last = work(band * plan.segment), work(left * plan.segment) if left else 0.0
-        idle = -(-others * parts // (threads - over))  # last units, for each thread that has no other one any more
-        waiting = unit / 2 if threads > 1 else 0.0  # for one that something else held up
-        return each * unit + max(unit * (over > 0), idle * last) + waiting
-
-    bands = range(1, min(rows, max(1, plan.tiles // plan.segment)) + 1)
-    blocks = range(1, most_pixels(plan.target) + 1)
-    return min(((band, p) for band in bands for p in blocks), key=lambda pair: (cost(*pair), -pair[1]))
-
-
-def _parts(plan: WinogradPlan, units: int, tiles: int, threads: int) -> tuple[int, int]:
-    """Blocks of outputs in a unit, and how many such parts there are."""
-    blocks = _blocks(plan)
-    wanted = -(-threads * UNITS_PER_THREAD // units) if threads > 1 else 1
-    work = tiles * POSITIONS * _channel_blocks(plan) * _lanes(plan) * blocks * plan.block
-    parts = min(max(wanted, work // MOST_WORK), max(1, blocks * plan.block // LEAST_OUTPUTS))
-    each = -(-blocks // parts)
-    return each, -(-blocks // each)
+    planes, rows, columns = problem.axes
+    return cut(
+        Work(
+            rows=images * _tiles(rows),
+            columns=plan.segment,
+            others=problem.groups * planes.out * -(-_tiles(columns) // plan.segment),
+            most=plan.tiles,
+            products=POSITIONS * _channel_blocks(plan) * _lanes(plan) * _blocks(plan) * plan.block,
+            blocks=_blocks(plan),
+            block=plan.block,
+            together=most_pixels(plan.target),
+            threads=threads,
+        )
+    )
 
 
 def _channels(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> None:
@@ -203,6 +194,7 @@ def _channels(plan: WinogradPlan, strides: tuple[int, ...], sheet: Sheet) -> Non
     unroll = min(UNROLL, lanes)
     sheet.point("block_counts", np.ascontiguousarray(np.tile(-(-counts // unroll) * unroll, planes)))
     sheet.write(
+        channels=channels,
         image_block=lanes * strides[1],
         channel_blocks=blocks,
         whole_blocks=channels // lanes,
@@ -249,7 +241,7 @@ def _columns(plan: WinogradPlan, sheet: Sheet) -> None:
     sheet.write(columns_most=int(count.max()))
 
 
-def _scratch(plan: WinogradPlan, room: int, rows: int, sheet: Sheet) -> int:
+def _scratch(plan: WinogradPlan, spec: WinogradSpec, room: int, rows: int, sheet: Sheet) -> int:
     """Lay out the memory of a worker, with ``room`` for tiles, of so many ``rows`` of one image; returns its size."""
     vector, lanes = plan.target.vector_bytes, _lanes(plan)
     block_bytes = plan.vectors * vector
@@ -259,14 +251,18 @@ def _scratch(plan: WinogradPlan, room: int, rows: int, sheet: Sheet) -> int:
     tile_block, product_block = room * vector, room * block_bytes
     tiles, products = odd(sheet["all_blocks"] * tile_block), odd(product_block)
     sheet.write(raw_row=raw, columns_row=columns, tile_block=tile_block, tile_position=tiles)
-    sheet.write(product_position=products)
+    fresh = odd(channels_together(spec, plan.target) * block_bytes) if plan.fresh else 0
+    sheet.write(product_position=products, fresh_position=fresh)
     sizes = {
+        "at_word": ALIGN,  # whose tiles are there
         "at_raw": (rows * OUTPUTS + INPUTS - OUTPUTS) * raw,
         "at_columns": INPUTS * columns,
         "at_rows": (OUTPUTS * wide + OUTPUTS) * vector,
         "at_spare": ALIGN,
         "at_tiles": POSITIONS * tiles,
         "at_products": POSITIONS * products,
+        "at_fresh": POSITIONS * fresh,
+        "at_held": POSITIONS * products if plan.fresh else 0,
     }
     return sheet.lay_out(sizes)
 

@@ -1,6 +1,6 @@
 """Rows of layers that are trained: forward and both gradients together, and the weight gradient of one-channel images.
 
-Beside PyTorch's autograd, and its own function for weight gradients. Ours are the functions on arrays, with out=.
+Beside PyTorch's and JAX's autograd, and PyTorch's own function for weight gradients. Ours are the functions on arrays, with out=.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 
 import kernelwise as kw
 
-from . import layer_truth
+from . import layer_truth, rivals
 from .agree import Disagreement
 from .comparison import Comparison, Prepared, Rival
+from .rivals import autograd
 from .rivals.engines import Layer
 
 BOTH, WEIGHTS = "layers trained", "layers weights"  # sections of the table
@@ -70,44 +71,23 @@ def _prepare_trained(layer: Layer, threads: int) -> Prepared:
         return check
 
     theirs = at_most(THEIRS)
-    others = [
-        Rival(f"torch {name}", "torch", run, lambda _, got: theirs(got), fetch=fetch, spins=True)
-        for name, run, fetch in _autograd(x, w, dy, layer)
-    ]
-    return Prepared(call, at_most(OURS), others, error)
+    ways: list[autograd.Way] = []
+    left_out = {}
+    for name, made in (("torch", autograd.pytorch), ("jax", autograd.jax)):
+        if not rivals.is_installed(name):
+            left_out[name] = rivals.NOT_INSTALLED
+        elif name == "jax" and not autograd.jax_has(threads):
+            left_out[name] = "has as many threads as there are CPUs"
+        else:
+            ways += made(layer, dy)
+    others = [Rival(w.name, w.module, w.run, lambda _, got: theirs(got), fetch=w.fetch, spins=True) for w in ways]
+    return Prepared(call, at_most(OURS), others, error, left_out)
 
 
 def _parts(flat: np.ndarray, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
     """Views of these shapes, one behind the other."""
     ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
     return [flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
-
-
-Ways = list[tuple[str, Callable[[], None], Callable[[], np.ndarray]]]
-
-
-def _autograd(x: np.ndarray, w: np.ndarray, dy: np.ndarray, layer: Layer) -> Ways:
-    """torch's way in both layouts: name, call, result."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return []
-
-    def way(order: Any) -> tuple[Callable[[], None], Callable[[], np.ndarray]]:
-        image, weight, slope = (torch.from_numpy(array).contiguous(memory_format=order) for array in (x, w, dy))
-        image.requires_grad_()
-        weight.requires_grad_()
-        results: list = []
-
-        def run() -> None:
-            results.clear()
-            y = torch.nn.functional.conv2d(image, weight, None, layer.stride, layer.padding)
-            results.extend((y.detach(), *torch.autograd.grad(y, (image, weight), slope)))
-
-        return run, lambda: np.concatenate([part.contiguous().numpy().ravel() for part in results])
-
-    orders = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
-    return [(name, *way(order)) for name, order in orders.items()]
 
 
 # ---------------------------------------------------------------- one-channel images

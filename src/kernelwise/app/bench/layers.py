@@ -9,6 +9,7 @@ rivals/engines/. Gradients: layer_gradients.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -42,6 +43,7 @@ LAYERS = (
     Layer(3, (1080, 1920), 8, 3),
 )
 BATCHES = (1, 8)
+MOST_RESULT = 256 << 20  # bytes, of a row: every contender keeps one
 QUICK = (0, 3, 5, 6, 9, 12)  # of LAYERS, one image each
 TRAINED = (LAYERS[0], LAYERS[2])
 TRAINED_BATCH = 8
@@ -52,7 +54,8 @@ Way = Callable[[Layer], Call]
 
 def rows(layers: Sequence[Layer] = LAYERS, batches: Sequence[int] = BATCHES) -> list[Comparison]:
     """Every layer with every number of images, then the gradients."""
-    found = [_row(replace(layer, images=n)) for layer in layers for n in batches]
+    every = [replace(layer, images=n) for layer in layers for n in batches]
+    found = [_row(layer) for layer in every if 4 * math.prod(layer.y_shape) <= MOST_RESULT]
     found += [trained(replace(layer, images=TRAINED_BATCH)) for layer in TRAINED]
     return found + [weight_gradient(side, taps) for side in SLOPE_SIDES for taps in SLOPE_TAPS]
 

@@ -1,9 +1,10 @@
 """Time taken fairly on a machine that others use too: one interleaved run, blocks, medians.
 
-A block is a contender's turn: one call that is not counted (it brings the contender's data back into the caches and
-wakes its workers), then calls for at least LEAST_BLOCK seconds. A block counts as the median of its calls: the
-minimum would favour whoever makes more calls in a block. A round gives every contender one block, in the same order,
-A B C A B C ...; the result is the median over the rounds. Garbage collection is off.
+A block is a contender's turn: calls for WARMING seconds that are not counted (they bring the contender's data back into
+the caches and wake its workers, and the core that they run on), then calls for at least LEAST_BLOCK seconds. A block
+counts as the median of its calls: the minimum would favour whoever makes more calls in a block. A round gives every
+contender one block, in the same order, A B C A B C ...; the result is the median over the rounds. Garbage collection is
+off.
 
 On one thread a call takes the CPU time of the thread that makes it, which does not run while another process has the
 core (a contender that worked on other threads all the same would look faster than it is). On more threads, wall time.
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from timeit import Timer
 
 LEAST_BLOCK = 0.002  # s
+WARMING = 0.001  # s
 READING = 1e-4  # s; what two readings of a clock should lie apart at least
 SLOW = 0.02  # s; a call this long gains nothing from a call before it
 PAUSE = 0.02  # s of sleep after a contender whose workers spin for a while
@@ -66,7 +68,10 @@ def each_call(call: Callable[[], object], clock: Clock) -> Block:
 
     def block(least: float, last: float | None) -> float:
         if last is None or last < SLOW:
+            begin = time.perf_counter()
             call()
+            while least and time.perf_counter() - begin < WARMING:
+                call()
         together = 1 if last is None else int(READING / last) + 1
         times = []
         begin = time.perf_counter()

@@ -31,7 +31,7 @@ def versions() -> dict[str, str]:
             found[name] = _version(name) or NOT_INSTALLED
         if not names:
             found[rival.DISTRIBUTIONS[0]] = NOT_INSTALLED
-    engines = {engine.DISTRIBUTION: _version(engine.DISTRIBUTION) for engine in ENGINES}
+    engines = {name: _version(name) for name in (*(engine.DISTRIBUTION for engine in ENGINES), "jax")}
     return found | {name: version for name, version in engines.items() if version and name not in found}
 
 
