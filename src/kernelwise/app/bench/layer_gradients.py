@@ -1,6 +1,7 @@
 """Rows of layers that are trained: forward and both gradients together, and the weight gradient of one-channel images.
 
-Beside PyTorch's and JAX's autograd, and PyTorch's own function for weight gradients. Ours are the functions on arrays, with out=.
+Beside PyTorch's and JAX's autograd, and PyTorch's own function for weight gradients. Ours are the functions on arrays,
+with out=.
 """
 
 from __future__ import annotations
