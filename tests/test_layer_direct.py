@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernelwise.algorithms.layer import direct_code, direct_launch
+from kernelwise.algorithms.layer import choice, direct_code, direct_launch
 from kernelwise.algorithms.layer.direct_launch import DirectPlan
 from kernelwise.jit.compile import assembly
 from kernelwise.jit.target import available, named
+from kernelwise.layers import prepared
 from kernelwise.layers.operations import correlate
 from support import assembly as reading
 from support.layered import Layer, any_layer, axis, definition, whole
@@ -126,6 +127,42 @@ def test_results_go_wherever_they_are_wanted(rng: np.random.Generator) -> None:
     assert (room[..., 1::2] == 7).all()
 
 
+@pytest.mark.parametrize("size", [(7, 7), (3, 5), (1, 9), (20, 20)])
+def test_small_images_under_one_tap_are_one_row_with_the_same_bits(
+    size: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """Where the rows follow each other; where they do not, or are many, each is a row."""
+    layer = Layer(3, 1, 70, 50, tuple(axis(n, 1) for n in size))
+    x, weight = (rng.standard_normal(shape, "f4") for shape in (layer.image_shape, layer.weight_shape))
+    apart = np.zeros((*x.shape[:-1], x.shape[-1] + 3), "f4")[..., :-3]
+    apart[...] = x
+    y = correlate(x, weight, layer.axes, lanes="channels")
+    assert np.array_equal(correlate(apart, weight, layer.axes, lanes="channels"), y)
+    rows = choice.one_row(layer.problem).axes[1].n
+    assert rows == (1 if size[0] * size[1] <= choice.FEW_PIXELS else size[0])
+    wanted = definition(layer, x, weight, np.zeros(50))
+    assert np.abs(y - wanted).max() < 1e-6 * np.abs(wanted).max()
+
+
+def test_weights_that_are_asked_for_ahead_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    for name in ("many pixels", "one tap", "small images", "steps"):
+        layer = SHAPES[name]
+        x, weight, bias = whole(layer, rng)
+        plan = layer.plan("host", "direct", layer.axes[-1].n * 4)
+        spec, _ = direct_launch.launch(plan, 1, (0,) * 5, (0,) * 5, layer.limits, 1)  # type: ignore[arg-type]
+        assert spec.fetch == 0
+        y = run(layer, x, weight, bias)
+        monkeypatch.setattr(direct_launch, "FETCHED_WEIGHTS", 0)
+        prepared.forget()
+        spec, _ = direct_launch.launch(plan, 1, (0,) * 5, (0,) * 5, layer.limits, 1)  # type: ignore[arg-type]
+        assert spec.fetch > 0
+        assert np.array_equal(run(layer, x, weight, bias), y)
+        monkeypatch.undo()
+        prepared.forget()
+
+
 # ---------------------------------------------------------------- the code
 
 
@@ -134,6 +171,7 @@ def routine(layer: Layer, target: str, in_place: bool, residual: bool) -> str:
     plan = layer.plan(target, "direct", row_bytes if in_place else 0)
     assert isinstance(plan, DirectPlan)
     spec = direct_launch.finishing(plan, layer.limits, residual).spec
+    spec = replace(spec, fetch=2 if in_place else 0)
     return assembly(direct_code.emit(named(target), spec).text, named(target))
 
 

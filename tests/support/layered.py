@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kernelwise.algorithms.layer import choice, winograd_launch
+from kernelwise.algorithms.layer import choice, direct_launch, winograd_launch
 from kernelwise.algorithms.layer.direct_launch import DirectPlan
 from kernelwise.algorithms.layer.problem import LayerProblem, problem3
 from kernelwise.algorithms.layer.winograd_launch import WinogradPlan
@@ -225,10 +225,11 @@ def check(layer: Layer, y: np.ndarray, wanted: np.ndarray, plan: Any) -> None:
 
 def main(algorithm: str, turns: int) -> None:
     faulthandler.disable()
-    rng = np.random.default_rng(11)
+    rng, usual = np.random.default_rng(11), direct_launch.FETCHED_WEIGHTS
     for turn in range(turns):
         layer, target = any_layer(rng, algorithm == "winograd"), str(rng.choice(available()))
         layer = replace(layer, residual=turn % 3 == 0, fresh=turn % 2 == 0)
+        direct_launch.FETCHED_WEIGHTS = 0 if turn % 2 else usual  # below, no weights are asked for ahead
         print(f"{turn} {target} {layer}", flush=True)
         for at_end in (True, False):
             fenced(layer, target, algorithm, np.random.default_rng(turn), at_end, turn % 4 > 0)

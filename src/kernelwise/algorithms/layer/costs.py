@@ -16,6 +16,8 @@ from .winograd import OUTPUTS, POSITIONS
 
 MEASURED_LANES = 16
 DIRECT = 0.0106  # for each multiply-add
+SLOW_STRIDE = 3.0  # how often that for each one with pixels in the lanes, where not every pixel is taken
+BYTE = 0.012  # for each byte of images and results with pixels in the lanes: little is done with each
 PRODUCT = 0.0087  # for each multiply-add between tiles and weights
 ENTER = 6.2  # for each tile and channel, to transform pixels
 LEAVE = 2.9  # for each tile and output, to transform products back
@@ -29,8 +31,13 @@ FRESH_TILES = 6  # up to so many, reading large transformed weights takes longer
 
 @lru_cache(maxsize=1024)
 def pixels(problem: LayerProblem, target: Target) -> float:
-    work = math.prod(axis.out * axis.taps for axis in problem.axes) * problem.channels * problem.outputs
-    return problem.groups * work * DIRECT * MEASURED_LANES / target.lanes(problem.number.bytes)
+    """Layers with pixels in the lanes."""
+    image, result = (math.prod(sizes) for sizes in zip(*((a.n, a.out) for a in problem.axes), strict=True))
+    products = math.prod(axis.out * axis.taps for axis in problem.axes) * problem.channels * problem.outputs
+    each = DIRECT * (SLOW_STRIDE if problem.axes[2].stride > 1 else 1)
+    work = products * each * MEASURED_LANES / target.lanes(problem.number.bytes)
+    moved = (problem.channels * image + problem.outputs * result) * problem.number.bytes
+    return problem.groups * (work + moved * BYTE)
 
 
 @lru_cache(maxsize=1024)

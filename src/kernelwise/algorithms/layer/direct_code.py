@@ -29,7 +29,7 @@ FIELDS = (
     *("groups", "planes", "bands", "parts", "band_rows", "rows_out", "columns_out", "part_blocks", "blocks"),
     *("image_batch", "image_group", "image_channel", "image_plane", "image_row", "image_column"),
     *("result_batch", "result_group", "result_channel", "result_plane", "result_row", "result_column"),
-    *("weight_group", "weight_block", "channels", "outputs"),
+    *("weight_group", "weight_block", "fetch_share", "channels", "outputs"),
     # taps: planes of a tap, byte offsets in the panel of the tap rows (planes times rows of the kernel)
     *("tap_planes", "plane_map", "tap_rows", "tap_offsets"),
     # for each row of the result: the first tap row inside the image, and the one behind the last
@@ -42,6 +42,9 @@ FIELDS = (
     *("chunk", "floor", "ceiling"),
     *("at_panel", "at_sums", "at_spare"),
 )
+
+
+POINTS = 4  # channels in a turn of the inner loop, where there is one tap
 
 
 class Writer(BaseWriter[DirectSpec]):
@@ -73,18 +76,18 @@ def _emit_block(w: Writer) -> None:
 
     Chunks are added up apart, in memory: long sums lose less that way. The last one brings the results, which lie
     ``at`` bytes into the array; ``valid`` of the block's outputs are its own. ``kind`` is the block's among those of
-    the specification; pixels ``ahead`` bytes on are asked for.
+    the specification; pixels ``ahead`` bytes on are asked for, and weights from ``fetch`` on.
     """
     names = ("begin", "at", "valid", "first", "stop", "kind", "ahead")
-    pointers = ("args", "scratch", "x", "w", "bias")
+    pointers = ("args", "scratch", "x", "w", "bias", "fetch")
     args = [*((name, PTR) for name in pointers), *((name, I64) for name in names)]
     fn = w.module.function("block", args, internal=True)
-    arguments, scratch, x, weights, bias, begin, at, valid, first, stop, kind, ahead = fn.args
+    arguments, scratch, x, weights, bias, fetch, begin, at, valid, first, stop, kind, ahead = fn.args
     a = w.record(fn, arguments)
     end, sums = begin + a.integer("chunk"), scratch + a.integer("at_sums")
     start = [fn.load(w.vector, bias + v * w.vector.bytes) for v in range(w.spec.vectors)]
     start = [fn.select(begin.equals(0), shift, 0.0) for shift in start] * len(w.spec.pixels)
-    reading = Reading(x, weights, (begin, end.minimum(a.integer("channels"))), (first, stop), kind, ahead)
+    reading = Reading(x, weights, (begin, end.minimum(a.integer("channels"))), (first, stop), kind, ahead, fetch)
     totals = _sums(w, fn, a, reading, start)
     places = [sums + k * w.vector.bytes for k in range(len(totals))]
     with fn.counted(0, begin.minimum(1), carry=totals) as earlier:  # one turn, if there are any
@@ -107,6 +110,7 @@ class Reading(NamedTuple):
     tap_rows: tuple[Value, Value]  # those inside the image
     kind: Value
     ahead: Value
+    fetch: Value
 
 
 def _sums(w: Writer, fn: Function, a: Record, of: Reading, start: list[Value]) -> list[Value]:
@@ -139,6 +143,7 @@ def _channel_sums(
             line, row = plane + fn.load(I64, offsets + r.index * 8), ws + r.index * row_bytes
             total = list(r.carried)
             _ask(w, fn, line + of.ahead)
+            _fetch(w, fn, of.fetch, c.index * a.integer("tap_rows") + r.index)
             for s, skipped in enumerate(outside):
                 _tap(w, fn, line + s * w.spec.gap * w.size, row + s * w.tap_bytes, total, skipped)
             r.carry_on(total)
@@ -148,12 +153,14 @@ def _channel_sums(
 
 def _point_sums(w: Writer, fn: Function, a: Record, of: Reading, start: list[Value], asking: bool) -> list[Value]:
     """One tap: several channels in a turn."""
-    (begin, stop), pitch, together = of.channels, a.integer("panel_channel"), 4
+    (begin, stop), pitch, together = of.channels, a.integer("panel_channel"), POINTS
     whole = begin + (stop - begin) // together * together
     results = start
     for first, end, step in ((begin, whole, together), (whole, stop, 1)):
         with fn.counted(first, end, step, carry=results) as c:
             total = list(c.carried)
+            if step > 1:
+                _fetch(w, fn, of.fetch, c.index // step)
             for u in range(step):
                 x = of.x + (c.index + u) * pitch
                 if asking:
@@ -169,6 +176,13 @@ def _ask(w: Writer, fn: Function, line: Value) -> None:
     last = (w.spec.pixels[-1] + (w.spec.taps - 1) * w.spec.gap) * w.size
     for at in range(last, 0, -ALIGN):
         fn.prefetch(line + at)
+
+
+def _fetch(w: Writer, fn: Function, place: Value, turn: Value) -> None:
+    """Ask for some of the weights that the next block of outputs needs: they come from far, and are read once for each
+    block of pixels."""
+    for line in range(w.spec.fetch):
+        fn.prefetch(place + (turn * w.spec.fetch + line) * ALIGN)
 
 
 def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value], skipped: int = 0) -> None:
@@ -228,8 +242,10 @@ def _emit_unit(w: Writer) -> None:
                 _announce(w, fn, a, a.address("result") + at)
                 if w.spec.residual:
                     _announce(w, fn, a, a.address("residual") + at, write=False)
+                fetched = ((y_ - first) // a.integer("row_group") * a.integer("tiles") + t) * a.integer("fetch_share")
+                fetch = fn.select(fetched < a.integer("weight_block"), ws + (a.integer("weight_block") + fetched), ws)
                 with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:
-                    given = [line + x * a.integer("pixel_step"), ws, shift, channel, at, valid]
+                    given = [line + x * a.integer("pixel_step"), ws, shift, fetch, channel, at, valid]
                     fn.call("block", VOID, [args, scratch, *given, *tap_rows, kind, ahead])
 
 

@@ -14,7 +14,7 @@ from ..launch import Sheet
 from ..memory import ALIGN, odd
 from . import costs, weights
 from . import direct_tables as tables
-from .direct_code import FIELDS, emit
+from .direct_code import FIELDS, POINTS, emit
 from .direct_spec import DirectSpec, block_channels, most_pixels
 from .plan import Launch, Plan, Ready
 from .problem import CHAIN, ONE, LayerProblem, Limits, Strides
@@ -27,6 +27,8 @@ UNITS_PER_THREAD = 4
 LARGE_WEIGHTS = 4  # times the pixels of an image: of a channel, both
 MOST_KINDS = 3  # of blocks of pixels, by the taps that they find outside: at the left, at the right, between
 LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
+FETCHED_WEIGHTS = 256 << 10  # bytes of weights from which they are asked for a block ahead
+MOST_FETCHED = 8  # lines in a turn of the inner loop
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
 
 
@@ -58,8 +60,8 @@ class DirectPlan(Plan):
         residual: bool = False,
     ) -> Ready:  # fmt: skip
         plan = finishing(self, limits, residual)
-        made = launch(plan, images, image_strides, result_strides, limits, threads)
-        return Ready.of(code(plan.spec, self.target), made)
+        spec, made = launch(plan, images, image_strides, result_strides, limits, threads)
+        return Ready.of(code(spec, self.target), made)
 
     def nanoseconds(self, packed: bool = False) -> float:
         return costs.direct(self.problem, self.target)
@@ -178,8 +180,9 @@ def pack(plan: DirectPlan, weight: np.ndarray, threads: int = 1) -> np.ndarray:
 
 def launch(
     plan: DirectPlan, images: int, image_strides: Strides, result_strides: Strides, limits: Limits, threads: int
-) -> Launch:
-    """The numbers of a start. In how many bands and parts the outputs are shared out changes no result."""
+) -> tuple[DirectSpec, Launch]:
+    """The routine and the numbers of a start. In how many bands and parts the outputs are shared out changes no
+    result."""
     plan, problem = _shared(plan, images, threads), plan.problem
     planes, rows, columns = problem.axes
     sheet = Sheet(FIELDS)
@@ -201,8 +204,23 @@ def launch(
     tables.fill(plan, image_strides, sheet)
     write_limits(sheet, problem, limits)
     sheet.write(chunk=max(1, plan.chain // taps))
+    fetch, turns = _fetched(plan, sheet["tiles"], weight_block * blocks)
+    sheet.write(fetch_share=fetch * turns * ALIGN)
     scratch = _scratch(plan, sheet)
-    return Launch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
+    return replace(plan.spec, fetch=fetch), Launch(sheet.args(), scratch, units * parts, tuple(sheet.keep))
+
+
+def _fetched(plan: DirectPlan, tiles: int, weights: int) -> tuple[int, int]:
+    """Lines of the next block's weights that are asked for in a turn of the inner loop, and turns for each block of
+    pixels: so that all of them have been asked for when it is their turn."""
+    planes, rows, columns = plan.problem.axes
+    channels, taps = plan.problem.channels, planes.taps * rows.taps
+    turns = channels // POINTS if plan.spec.point else channels * taps
+    if weights < FETCHED_WEIGHTS or turns == 0:
+        return 0, 0
+    lines = channels * taps * columns.taps * plan.spec.vectors * plan.target.vector_bytes // ALIGN
+    calls = -(-plan.band // plan.row_group) * tiles
+    return min(MOST_FETCHED, -(-lines // (calls * turns))), turns
 
 
 def _scratch(plan: DirectPlan, sheet: Sheet) -> int:

@@ -25,6 +25,7 @@ class DirectSpec:
     residual: bool = False  # an array like the result is added to it
     floor: bool = True  # there is a lowest result, and a highest
     ceiling: bool = True
+    fetch: int = 0  # lines of the next block's weights that are asked for in a turn of the inner loop
     algorithm: str = "layer"
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FRESH_BYTES = 40 << 10  # of transformed weights at a time: they stay in the first-level cache
 ENOUGH_SUMS = 14  # vectors of sums: two multiply-adds begin in a cycle, and each takes four; and some room
-AHEAD = 4 << 10  # bytes of weights that are asked for before their turn
 
 
 def channels_together(spec: WinogradSpec, target: Target) -> int:
@@ -64,7 +63,8 @@ def emit(w: Writer) -> None:
                 source = weights + channel * (SQUARE * w.block_bytes)
                 fn.call("refresh", VOID, [args_, scratch, source, (real - c).minimum(together)])
                 x = scratch + a.integer("at_tiles") + b * a.integer("tile_block") + c * w.size
-                fn.call("stretch", VOID, [args_, scratch, x, tiles])
+                following = source + together * a.integer("tap_planes") * (SQUARE * w.block_bytes)
+                fn.call("stretch", VOID, [args_, scratch, x, tiles, following])
         fn.call("close_chain", VOID, [args_, scratch, tiles, first])
 
 
@@ -76,8 +76,6 @@ def _emit_refresh(w: Writer) -> None:
     made, position = scratch + a.integer("at_fresh"), a.integer("fresh_position")
     each = a.integer("tap_planes") * (SQUARE * w.block_bytes)
     with fn.loop(0, count) as c:
-        for line in range(0, SQUARE * w.block_bytes, ALIGN):
-            fn.prefetch(weights + c * each + (AHEAD + line))
         for v in range(0, w.block_bytes, w.vector.bytes):
             fn.call("transform_weights", VOID, [weights + c * each + v, made + c * w.block_bytes + v, position])
     with fn.loop(count, channels_together(w.spec, w.module.target)) as c, fn.loop(0, POSITIONS) as p:
@@ -87,26 +85,37 @@ def _emit_refresh(w: Writer) -> None:
 
 def _emit_stretch(w: Writer) -> None:
     """``stretch``: the products of the channels whose weights are fresh, added to the chain's sums, for all tiles and
-    positions. The last block of tiles may reach beyond them, into memory that is the worker's own."""
-    fn, a, args = w.function("stretch", [("x", PTR), ("tiles", I64)])
-    _, scratch, x, tiles = args
+    positions. The last block of tiles may reach beyond them, into memory that is the worker's own. Meanwhile the
+    weights that ``follow`` are asked for."""
+    fn, a, args = w.function("stretch", [("x", PTR), ("tiles", I64), ("follow", PTR)])
+    _, scratch, x, tiles, follow = args
     fresh, held = (scratch + a.integer(name) for name in ("at_fresh", "at_held"))
     places = range(0, len(w.spec.pixels) * w.block_bytes, w.vector.bytes)
     beside = positions_together(w.spec, w.module.target)
-    with fn.loop(0, POSITIONS, beside) as first, fn.loop(0, tiles, len(w.spec.pixels)) as t:
+    lines = -(-channels_together(w.spec, w.module.target) * SQUARE * w.block_bytes * beside // (ALIGN * POSITIONS))
+    with fn.loop(0, POSITIONS, beside) as first:
+        for line in range(lines):
+            fn.prefetch(follow + (first // beside * lines + line) * ALIGN)
         positions = [first + k for k in range(beside)]
-        xs = [x + p * a.integer("tile_position") + t * w.vector.bytes for p in positions]
-        weights = [fresh + p * a.integer("fresh_position") for p in positions]
-        sums = [held + p * a.integer("product_position") + t * w.block_bytes for p in positions]
-        start = [fn.load(w.vector, here + k) for here in sums for k in places]
-        with fn.counted(0, channels_together(w.spec, w.module.target), w.unroll, carry=start) as c:
-            totals = [c.carried[k : k + len(places)] for k in range(0, len(start), len(places))]
-            for u in range(w.unroll):
-                for here, ws, total in zip(xs, weights, totals, strict=True):
-                    w.multiply(fn, here + (c.index + u) * w.size, ws + (c.index + u) * w.block_bytes, total)
-            c.carry_on([value for total in totals for value in total])
-        for value, place in zip(c.results, [here + k for here in sums for k in places], strict=True):
-            fn.store(value, place)
+        with fn.loop(0, tiles, len(w.spec.pixels)) as t:
+            xs = [x + p * a.integer("tile_position") + t * w.vector.bytes for p in positions]
+            weights = [fresh + p * a.integer("fresh_position") for p in positions]
+            sums = [held + p * a.integer("product_position") + t * w.block_bytes for p in positions]
+            _add_products(w, fn, xs, weights, [here + k for here in sums for k in places])
+
+
+def _add_products(w: Writer, fn: Function, xs: list[Value], weights: list[Value], places: list[Value]) -> None:
+    """Those of a block of tiles, at some positions, added to the sums at ``places``."""
+    each = len(places) // len(xs)
+    start = [fn.load(w.vector, place) for place in places]
+    with fn.counted(0, channels_together(w.spec, w.module.target), w.unroll, carry=start) as c:
+        totals = [c.carried[k : k + each] for k in range(0, len(places), each)]
+        for u in range(w.unroll):
+            for x, ws, total in zip(xs, weights, totals, strict=True):
+                w.multiply(fn, x + (c.index + u) * w.size, ws + (c.index + u) * w.block_bytes, total)
+        c.carry_on([value for total in totals for value in total])
+    for value, place in zip(c.results, places, strict=True):
+        fn.store(value, place)
 
 
 def _emit_sums(w: Writer) -> None:
