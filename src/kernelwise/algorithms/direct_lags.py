@@ -17,7 +17,7 @@ from .lags import CHAIN, FIELDS, LINE, Block, LagSpec, emit
 from .numbers import Number
 from .routine import current_target
 
-WIDEST = 8  # vectors in a row of a tile
+WIDEST = {4: 8, 8: 16}  # vectors in a row of a tile, by bytes of a number
 B_TILE = 1 << 15  # bytes; a tile takes more images only while its part of b is smaller
 A_GROUP = 1 << 18  # bytes that the tiles of one group of a's channels may take: the second-level cache
 UNIT_WORK = 1 << 18  # vector multiply-adds in a unit: well over 50 us, so that sharing them out pays
@@ -68,8 +68,8 @@ def _planned(
     """``dtypes``: of a, of b, of the sums."""
     a, b, sums = (Number(dtype.str[1:]) for dtype in dtypes)
     lanes = target.lanes(sums.bytes)
-    vectors = min(WIDEST, 1 << (-(-a_shape[3] // lanes) - 1).bit_length())
-    height = min(a_shape[2], CHAIN // vectors)
+    vectors = min(WIDEST[sums.bytes], 1 << (-(-a_shape[3] // lanes) - 1).bit_length())
+    height = min(a_shape[2], CHAIN[sums.bytes] // vectors)
     spec = LagSpec(a, b, sums, taps, vectors, lanes, choose_block(a_shape[1], taps, height, target))
     return spec, _cut(spec, a_shape, b_shape)
 
@@ -98,7 +98,7 @@ def _cost(block: Block, channels: int, taps: tuple[int, int], vector_bytes: int)
     crossing = min(1.0, vector_bytes / LINE) if taps[1] > 1 else 0.0
     loads = (o * steps + (steps + r - 1) * c * (1 + crossing)) / (o * steps * r * c)
     waste = math.prod(-(-n // m) * m / n for n, m in ((channels, o), (taps[0], r), (taps[1], c)))
-    flush = 12 / CHAIN  # adding up the lanes of a sum, about 12 instructions
+    flush = 12 / CHAIN[8]  # adding up the lanes of a sum, about 12 instructions
     return waste * (max(1.0, loads, 8 / block.size) + 0.1 * loads + flush)
 
 
@@ -167,7 +167,7 @@ def _block_shape(spec: LagSpec) -> tuple[int, int, int]:
 def _cut(spec: LagSpec, a_shape: Shape, b_shape: Shape) -> Cut:
     images, a_channels, a_rows, a_columns = a_shape
     b_channels = b_shape[1]
-    block, down = spec.block, CHAIN // spec.vectors
+    block, down = spec.block, spec.chain // spec.vectors
     tile_rows = min(a_rows, down)
     b_image = (tile_rows + spec.taps[0] - 1) * spec.b_pitch
     tile_images = max(1, min(images, down // tile_rows, B_TILE // b_image))

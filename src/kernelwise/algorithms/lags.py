@@ -37,7 +37,7 @@ from .filling import copy_row, read_centre
 from .numbers import Number
 from .vectors import fold
 
-CHAIN = 64  # products added up in one lane, and vectors of one channel of a in a tile
+CHAIN = {4: 64, 8: 128}  # products added up in one lane, and vectors of one channel of a in a tile: by bytes of a sum
 LINE = 64  # bytes
 FIELDS = (
     # the two stacks: their first element, their shape, bytes from one element to the next along each axis
@@ -85,6 +85,11 @@ class LagSpec:
     block: Block
 
     @property
+    def chain(self) -> int:
+        """Vectors of one channel of a in a tile."""
+        return CHAIN[self.sums.bytes]
+
+    @property
     def tile_columns(self) -> int:
         return self.vectors * self.lanes
 
@@ -100,7 +105,7 @@ class LagSpec:
     @property
     def a_tile(self) -> int:
         """Bytes of one channel's tile of a."""
-        return CHAIN // self.vectors * self.a_pitch
+        return self.chain // self.vectors * self.a_pitch
 
 
 def _odd_lines(size: int) -> int:

@@ -8,11 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..algorithms.boxes import Edges, lag_room
-from ..algorithms.lag_sums import lag_sums
+from ..algorithms.line_lags import line_lags, line_room
 from .cells import Cells
 
-PIECE = 64  # pixels: long rows are cut into pieces, which lag sums take as rows of an image
-TOGETHER = 10  # single rows that are matched with all their partners in one go
 FLOAT = np.float64
 
 
@@ -50,41 +48,22 @@ def _single_lines(
     threads: int | None,
 ) -> np.ndarray:  # fmt: skip
     """(c, c, rows, downs, across): sums over q in ``core`` of a[row, q] * b[row + down, q + lag]."""
-    channels = a.shape[1]
-    found = np.zeros((channels, channels, len(rows), len(downs), len(across)))
-    pieces = -(-len(core) // PIECE)
-    for first in range(0, len(rows), TOGETHER):
-        some = rows[first : first + TOGETHER]
-        partners = range(some.start + downs.start, some.stop + downs.stop - 1)
-        one = _rows(a, some, core, pieces * PIECE, centre)
-        met = range(core.start + across.start, core.stop + across.stop - 1)
-        other = _rows(b, partners, met, pieces * PIECE + len(across) - 1, centre)
-        sums = lag_sums(
-            _cut(one, pieces, PIECE), _cut(other, pieces, PIECE + len(across) - 1), (1, len(across)), threads=threads
-        )
-        sums = sums.reshape(channels, len(some), channels, len(partners), len(across))
-        for at in range(len(some)):
-            found[:, :, first + at] = sums[:, at, :, at : at + len(downs)]
-    return found
+    partners = range(rows.start + downs.start, rows.stop + downs.stop - 1)
+    met = range(core.start + across.start, core.stop + across.stop - 1)
+    one, other = _rows(a, rows, core, 1, centre), _rows(b, partners, met, len(across), centre)
+    return line_lags(one, other, len(core), len(downs), len(across), threads)
 
 
-def _rows(x: np.ndarray, rows: range, columns: range, width: int, centre: float) -> np.ndarray:
-    """(n, c * rows, width) in float64, less the centre; zeros outside the image and behind the columns."""
+def _rows(x: np.ndarray, rows: range, columns: range, lags: int, centre: float) -> np.ndarray:
+    """(n, c, rows, ...) in float64, less the centre, for `line_lags`; zeros outside the image."""
     n, c, height, _ = x.shape
-    made = np.zeros((n, c, len(rows), width))
+    made = line_room((n, c, len(rows)), len(columns) - lags + 1, lags)
     inside = range(max(0, rows.start), min(height, rows.stop))
     if inside:
         part = x[:, :, inside.start : inside.stop, columns.start : columns.stop]
         place = made[:, :, inside.start - rows.start :][:, :, : len(inside), : len(columns)]
         np.subtract(part, centre, out=place, dtype=FLOAT)
-    return made.reshape(n, c * len(rows), width)
-
-
-def _cut(lines: np.ndarray, pieces: int, width: int) -> np.ndarray:
-    """(n, lines, pieces, width): pieces of lines, PIECE apart, as rows of images."""
-    n, count, _ = lines.shape
-    strides = (*lines.strides[:2], PIECE * FLOAT().itemsize, FLOAT().itemsize)
-    return np.lib.stride_tricks.as_strided(lines, (n, count, pieces, width), strides, writeable=False)
+    return made
 
 
 def _corners(x: np.ndarray, of: list[list[range]], centre: float) -> np.ndarray:
