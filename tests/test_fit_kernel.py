@@ -506,3 +506,19 @@ def test_kernels_that_change_over_the_image_are_found(rng: np.random.Generator) 
     assert (np.abs(fit.at(0, 155) - corner) < 5 * fit.stderr_at(0, 155)).all()
     padded = kw.fit_varying_kernel(x, np.pad(y, 2), 5, degree=1, background_degree=1)
     assert np.array_equal(padded.at(2, 157), fit.at(0, 155))
+
+
+@pytest.mark.parametrize("scale", [1e-40, 1e-20, 1e20, 1e40])
+def test_numbers_of_any_size_give_the_same_kernel(scale: float, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(60, 60))
+    y = kw.correlate(x, np.ones((3, 3))) + 0.1 * rng.normal(size=x.shape)
+    plain, scaled = kw.fit_kernel(x, y, 3), kw.fit_kernel(x * scale, y * scale, 3)
+    assert np.allclose(scaled.kernel, plain.kernel, rtol=1e-10) and scaled.notes == plain.notes
+    assert np.allclose(scaled.stderr, plain.stderr, rtol=1e-5) and np.isclose(scaled.sigma, plain.sigma * scale)
+
+
+@pytest.mark.parametrize("scale", [1e100, 1e170])
+def test_numbers_too_large_for_the_sums_of_a_fit_are_refused(scale: float, rng: np.random.Generator) -> None:
+    x = scale * rng.normal(size=(30, 30))
+    with pytest.raises(ArgumentError, match="`before` and `after`"):
+        kw.fit_kernel(x, x, 3)

@@ -279,6 +279,26 @@ def test_no_image_is_copied(report_figure: Callable[[str, str], None]) -> None:
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="needs mprotect")
+@pytest.mark.parametrize("target", available())
+@pytest.mark.parametrize("method", ["direct", "fourier"])
+def test_totals_come_with_the_sums(
+    method: str, target: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Exact on whole numbers, of every channel; where they are not finite nothing else is returned."""
+    monkeypatch.setenv("KERNELWISE_TARGET", target)
+    a, c = (rng.integers(-9, 10, shape).astype("f4") for shape in ((2, 3, 40, 150), (2, 1, 33, 21)))
+    b = rng.integers(-9, 10, (2, 2, 50, 160)).astype("f4")
+    asked = [Lagged(a, (3, 5), centre=2.0), Lagged(c, (2, 2))]
+    totals: list[np.ndarray] = []
+    found = joint_lag_sums(asked, b, method=method, totals=totals)
+    assert all(np.array_equal(*pair) for pair in zip(found, joint_lag_sums(asked, b, method=method), strict=True))
+    for one, total in zip(asked, totals, strict=True):
+        values = one.a.astype(np.float64) - one.centre
+        assert np.array_equal(total, np.stack([values.sum((0, 2, 3)), np.square(values).sum((0, 2, 3))], axis=1))
+    a[1, 2, 5, 5] = np.inf
+    assert joint_lag_sums(asked, b, method=method, totals=totals) == []
+
+
 @pytest.mark.parametrize("method", ["direct", "fourier"])
 def test_no_lag_sum_leaves_its_arrays(method: str) -> None:
     status, last, complaints = fenced(method, 10)

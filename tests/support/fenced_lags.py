@@ -55,10 +55,20 @@ class Memory:
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
+    def __init__(self) -> None:
+        self.places: list[np.ndarray] = []
+
     def zeros(self, shape: tuple[int, ...]) -> np.ndarray:
-        self.place = room("sums").place(8 * int(np.prod(shape)), AT_END)
-        self.place[...] = 0
-        return self.place.view(np.float64).reshape(shape)
+        place = room(f"sums {len(self.places)}").place(8 * int(np.prod(shape)), AT_END)
+        place[...] = 0
+        self.places.append(place)
+        return place.view(np.float64).reshape(shape)
+
+    def check(self) -> None:
+        """Nothing beside them was written to."""
+        for number, place in enumerate(self.places):
+            assert room(f"sums {number}").untouched(place), "bytes beside the sums were written to"
+        self.places = []
 
 
 class FencedSheet(Sheet):
@@ -103,8 +113,13 @@ def try_out(number: int, method: str, at_end: bool) -> int:
     launch.Sheet = LongerSheet if method == "fault" else FencedSheet  # type: ignore[misc]
     way = "direct" if method == "direct" else "fourier"
     for together in [[one] for one in asked] if way == "direct" else [asked]:
-        found = joint_lag_sums(together, image, centre=case.centre, sums=sums, method=way)
-        assert room("sums").untouched(memory.place), "bytes beside the sums were written to"
+        totals: list[np.ndarray] | None = [] if way == "direct" and number % 2 else None
+        found = joint_lag_sums(together, image, centre=case.centre, sums=sums, method=way, totals=totals)
+        memory.check()
+        for total, one in zip(totals or (), together, strict=totals is not None):
+            values = one.a.astype(np.float64) - one.centre
+            exact = np.stack([values.sum(axis=(0, 2, 3)), np.square(values).sum(axis=(0, 2, 3))], axis=1)
+            assert np.allclose(total, exact, rtol=1e-4, atol=1e-3 if sums == "f4" else 1e-9)
         for got, one in zip(found, together, strict=True):
             lagged.check(got, one, b, case.centre, sums)
     return stand_in.units

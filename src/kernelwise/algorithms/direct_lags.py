@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -40,18 +40,24 @@ def direct_lag_sums(
     centres: tuple[float, float],
     sums: np.dtype,
     threads: int,
+    totals: np.ndarray | None = None,
 ) -> np.ndarray:
     """As `lag_sums.lag_sums`, for arrays that generated code can read and that are not empty.
 
-    ``centres``: what is taken from every number of a, of b. Returns float64 (o, i, *taps).
+    ``centres``: what is taken from every number of a, of b. ``totals``: (o, 2), where the sums of a's numbers and of
+    their squares go, if they are wanted. Returns float64 (o, i, *taps).
     """
     target = current_target()
     spec, cut = _planned(a.shape, b.shape, (a.dtype, b.dtype, sums), taps, target)
+    spec = replace(spec, totals=totals is not None)
     partial = np.zeros((cut.parts, *cut.sums, *_block_shape(spec)))
+    found = np.zeros((cut.parts, a.shape[1], 2))
     inside = (np.arange(spec.lanes) <= (a.shape[3] - 1) % spec.lanes).astype(spec.sums.dtype)
-    args = _arguments(spec, cut, a, b, start, centres, partial, inside)
+    args = _arguments(spec, cut, a, b, start, centres, partial, inside, found)
     code = _code(spec, target)
     pool.run(code.address("lags"), args.ctypes.data, cut.scratch, cut.units, threads)
+    if totals is not None:
+        totals[...] = found.sum(axis=0)
     return _gather(partial.sum(axis=0), spec.block, a.shape[1], taps)
 
 
@@ -200,6 +206,7 @@ def _arguments(
     centres: tuple[float, float],
     partial: np.ndarray,
     inside: np.ndarray,
+    totals: np.ndarray,
 ) -> np.ndarray:
     """FIELDS, filled in."""
     values = {name: getattr(cut, name) for name in FIELDS if hasattr(cut, name) and name != "sums"}
@@ -209,7 +216,7 @@ def _arguments(
         values |= zip((f"{which}_{axes}" for axes in ("channels", "rows", "columns")), array.shape[1:], strict=True)
     values |= {"images": a.shape[0], "start_row": start[0], "start_column": start[1]}
     values |= zip(("a_blocks", "row_blocks", "column_blocks"), cut.sums[1:], strict=True)
-    values |= {"sums": partial.ctypes.data, "inside": inside.ctypes.data}
+    values |= {"sums": partial.ctypes.data, "inside": inside.ctypes.data, "totals": totals.ctypes.data}
     values |= zip(("a_centre", "b_centre"), np.array(centres, np.float64).view(np.int64).tolist(), strict=True)
     return np.array([values[name] for name in FIELDS], np.int64)
 

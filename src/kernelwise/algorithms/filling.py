@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..jit.ir import Function
 from ..jit.types import F64
 from ..jit.values import Value
-from .numbers import Number, load
-from .spec import columns
+from .numbers import LINE, Number, load
+
+TOGETHER = 4  # vectors in a turn of the loop
 
 
 def read_centre(fn: Function, pointer: Value, sums: Number) -> Value:
@@ -31,9 +32,17 @@ def copy_row(
     What lies behind neighbours is asked for: it belongs to the next tile, and no machine guesses that.
     """
     in_vectors = fn.select(step.equals(stored.bytes) & (n >= lanes), n, 0)
-    wide = fn.splat(centre, lanes)
-    with columns(fn, in_vectors, lanes) as k:
-        fn.prefetch(source + (k + n) * stored.bytes)
-        fn.store(load(fn, source + k * stored.bytes, lanes, stored, sums) - wide, place + k * sums.bytes)
+    wide, together = fn.splat(centre, lanes), TOGETHER * lanes
+    many = in_vectors // together * together
+    with fn.loop(0, many, together) as first:
+        for line in range(0, together * stored.bytes, LINE):
+            fn.prefetch(source + (first + n) * stored.bytes + line)
+        for t in range(0, together, lanes):
+            here, there = source + (first + t) * stored.bytes, place + (first + t) * sums.bytes
+            fn.store(load(fn, here, lanes, stored, sums) - wide, there)
+    with fn.loop(many, in_vectors, lanes) as nearly:
+        at = nearly.minimum(in_vectors - lanes)
+        fn.prefetch(source + (at + n) * stored.bytes)
+        fn.store(load(fn, source + at * stored.bytes, lanes, stored, sums) - wide, place + at * sums.bytes)
     with fn.loop(in_vectors, n) as k:
         fn.store(load(fn, source + k * step, 1, stored, sums) - centre, place + k * sums.bytes)

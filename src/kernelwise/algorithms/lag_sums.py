@@ -21,6 +21,7 @@ from .fourier_lags.cut import Cut, cut
 from .fourier_lags.spec import Stack
 from .numbers import readable
 from .routine import current_target
+from .totals import image_totals
 
 Pair = tuple[int, int]
 METHODS = ("auto", "direct", "fourier")
@@ -67,12 +68,14 @@ def joint_lag_sums(
     sums: type | np.dtype = np.float64,
     threads: int | None = None,
     method: str = "auto",
+    totals: list[np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """The lag sums of several stacks with the same one, b, in one go. Returns float64 (o, i, *taps) for each.
 
     ``centre`` is taken from every number of b; what lies outside its images stays zero. All stacks have as many images
     as b. Transforms of b are shared. ``method``: "auto", "direct" or "fourier"; the latter raises ArgumentError where
-    there are too many shifts for it.
+    there are too many shifts for it. ``totals``: gets the sum of the numbers of each channel, less the centre, and that
+    of their squares, (o, 2) for each stack. Where these are not finite nothing else may be: an empty list is returned.
 
     Here for all that a kernel is fitted from: of images x and y, the products of x with itself and with y.
 
@@ -87,21 +90,38 @@ def joint_lag_sums(
     asked = [Lagged(readable(one.a), one.taps, one.start, one.centre) for one in asked]
     if any(len(one.a) != len(b) for one in asked):
         raise ArgumentError(f"`a` must have as many images as `b`, {len(b)} (got {[len(one.a) for one in asked]})")
+    if totals is not None:
+        totals[:] = [np.zeros((one.a.shape[1], 2)) for one in asked]
     if any(one.a.size == 0 for one in asked) or b.size == 0:
+        _total(asked, totals, threads)
         return [_each_alone(one, b, centre, sums, threads) for one in asked]
     wide = np.result_type(sums, *(x.dtype for x in (b, *(one.a for one in asked)) if x.dtype.kind == "f"))
     target, threads = current_target(), threads or pool.threads()
     stacks = tuple(Stack(one.a.shape[1], one.a.shape[2:], one.start, one.taps) for one in asked)
     of = _chosen(stacks, tuple(one.a.dtype for one in asked), b.shape, b.dtype, wide, target, method)
     if of is not None:
+        _total(asked, totals, threads)
+        if totals is not None and not all(np.isfinite(part).all() for part in totals):
+            return []
         with np.errstate(over="ignore", invalid="ignore"):
             sides = [(transforms.Side(one.a, one.centre), stack) for one, stack in zip(asked, stacks, strict=True)]
             found = transforms.fourier_lags(of, sides, transforms.Side(b, centre), wide, target, threads)
         if all(np.isfinite(part).all() for part in found):
             return found
-    return [
-        direct_lags.direct_lag_sums(one.a, b, one.taps, one.start, (one.centre, centre), wide, threads) for one in asked
+        totals = None
+    places = [None] * len(asked) if totals is None else totals
+    found = [
+        direct_lags.direct_lag_sums(one.a, b, one.taps, one.start, (one.centre, centre), wide, threads, place)
+        for one, place in zip(asked, places, strict=True)
     ]
+    return found if totals is None or all(np.isfinite(part).all() for part in totals) else []
+
+
+def _total(asked: Sequence[Lagged], totals: list[np.ndarray] | None, threads: int | None) -> None:
+    """By a pass of its own."""
+    for one, place in zip(asked, totals or (), strict=totals is not None):
+        for channel in range(len(place)):
+            place[channel] = image_totals(one.a[:, channel], one.centre, threads)
 
 
 def _each_alone(one: Lagged, b: np.ndarray, centre: float, sums: type | np.dtype, threads: int | None) -> np.ndarray:

@@ -38,6 +38,7 @@ from .numbers import Number
 from .vectors import fold
 
 CHAIN = {4: 64, 8: 128}  # products added up in one lane, and vectors of one channel of a in a tile: by bytes of a sum
+CHAINS = 2  # vectors of each kind of total, so that additions need not wait for each other
 LINE = 64  # bytes
 FIELDS = (
     # the two stacks: their first element, their shape, bytes from one element to the next along each axis
@@ -53,6 +54,8 @@ FIELDS = (
     *("sums", "a_blocks", "row_blocks", "column_blocks"),
     # float64: what is taken from every number of a, of b
     *("a_centre", "b_centre"),
+    # if they are wanted, float64 [part][channel of a]: the sum of its numbers and that of their squares
+    "totals",
     # a vector that is 1 in the lanes that a row's last vector fills; a place in scratch memory
     *("inside", "at_b"),
 )
@@ -83,6 +86,7 @@ class LagSpec:
     vectors: int  # in a row of a tile of a
     lanes: int
     block: Block
+    totals: bool = False  # of a's numbers, too
 
     @property
     def chain(self) -> int:
@@ -120,6 +124,8 @@ def emit(spec: LagSpec, target: Target) -> Module:
     _emit_fill(module, "fill_b", spec.b, spec, spec.b_pitch)
     _emit_block(module, spec)
     _emit_blocks(module, spec)
+    if spec.totals:
+        _emit_totals(module, spec)
     _emit_tile(module, spec)
     _emit_unit(module)
     return module
@@ -162,6 +168,10 @@ def _emit_tile(module: Module, spec: LagSpec) -> None:
             )
             place = scratch + (channel - a_first) * spec.a_tile + n * rows * spec.a_pitch
             fn.call("fill_a", VOID, [args, source, place, y, x, rows, columns])
+        if spec.totals:
+            with fn.when(b_group.equals(0)):
+                place = scratch + (channel - a_first) * spec.a_tile
+                fn.call("totals", VOID, [args, place, part * field.integer("a_channels") + channel, images * rows])
     b_tile = scratch + field.integer("at_b")
     b_rows, b_columns = rows + (spec.taps[0] - 1), columns + (spec.taps[1] - 1)
     b_first = b_group * field.integer("b_group")
@@ -174,6 +184,26 @@ def _emit_tile(module: Module, spec: LagSpec) -> None:
             corner = y + field.integer("start_row"), x + field.integer("start_column")
             fn.call("fill_b", VOID, [args, source, place, *corner, b_rows, b_columns])
         fn.call("blocks", VOID, [args, scratch, part, a_group, channel, images, rows, columns])
+
+
+def _emit_totals(module: Module, spec: LagSpec) -> None:
+    """The sums of a tile of one channel of a, whose rows end in zeros, added to what that channel's are already."""
+    arguments = [("args", PTR), ("tile", PTR), ("channel", I64), ("rows", I64)]
+    fn = module.function("totals", arguments, internal=True)
+    args, tile, channel, rows = fn.args
+    vector = spec.sums.type.of(spec.lanes)
+    with fn.counted(0, rows, carry=[fn.constant(vector, 0)] * (2 * CHAINS)) as r:
+        sums = list(r.carried)
+        for k in range(spec.vectors):
+            seen = fn.load(vector, tile + (r.index * spec.a_pitch + k * vector.bytes), align=vector.bytes)
+            plain, square = k % CHAINS, k % CHAINS + CHAINS
+            sums[plain], sums[square] = sums[plain] + seen, fn.fma(seen, seen, sums[square])
+        r.carry_on(sums)
+    for which, chains in enumerate((r.results[:CHAINS], r.results[CHAINS:])):
+        place = Record(fn, args, FIELDS).address("totals") + (channel * 2 + which) * F64.bytes
+        total = chains[0] + chains[1]
+        wide = total if total.type.element == F64.element else total.to(F64, "fpext")
+        fn.store(fn.load(F64, place) + fold(fn, wide, operator.add), place)
 
 
 def _channels_of_group(field: Record, group: Value, spec: LagSpec) -> tuple[Value, Value]:

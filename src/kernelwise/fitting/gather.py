@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..errors import ArgumentError
 from .moments import Moments
 from .pairs import Pair
 from .weighted import weighted_moments
-from .windows import PLAIN, How, Taps, products_and_matches, sums_and_squares, window_sums
+from .windows import PLAIN, How, Taps, matched
 
 SAMPLE = 16  # every so many pixels are looked at for the mean
 PATCHES = 1 << 18  # numbers in the windows that are gathered at a time
 FLOAT = np.float64
+LARGEST = 1e150  # sum of squares: some of what is made of a fit grows with its square
+TOO_LARGE = "`before` and `after` must hold numbers whose fourth powers fit into float64 (got larger ones: scale them)"
 
 
 def centres(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +44,7 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: 
         return weighted_moments(clean_pair(pair, taps, before, after), taps, before, after, how.threads)
     if pair.used is None:
         with np.errstate(invalid="ignore", over="ignore"):
-            found = _all_outputs(pair, taps, before, after, how, finite=False)
+            found = _all_outputs(pair, taps, before, after, how)
         if found is not None:
             return found
     clean = clean_pair(pair, taps, before, after)
@@ -51,7 +54,8 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: 
     if 2 * np.count_nonzero(lost) > all_of_them:
         return _few_outputs(clean, used, taps, before, after)
     full = _all_outputs(clean, taps, before, after, how)
-    assert full is not None
+    if full is None:
+        raise ArgumentError(TOO_LARGE)
     return full - _few_outputs(clean, lost, taps, before, after) if lost.any() else full
 
 
@@ -81,26 +85,25 @@ def _as_channels(values: np.ndarray) -> np.ndarray:
     return values[:, np.newaxis, np.newaxis, np.newaxis]
 
 
-def _all_outputs(
-    pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How, finite: bool = True
-) -> Moments | None:
-    """None if the numbers are not known to be ``finite`` and are not; that is seen before the long sums are taken."""
+def _all_outputs(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: How) -> Moments | None:
+    """None if the sums are not finite."""
     outputs, size = pair.y.shape[1], len(before) * int(np.prod(taps))
     how = replace(how, before=float(before[0]), after=float(after[0]))
-    seen, (total, squares) = window_sums(pair.x, taps, how).ravel(), sums_and_squares(pair.y, how)
-    if not finite and not (np.isfinite(squares).all() and np.isfinite(seen).all()):
+    found = matched(pair.y, pair.x, taps, how)
+    if found is None:
         return None
-    gram, right = products_and_matches(pair.y, pair.x, taps, how)
+    if max(found.squares.max(), np.diag(found.gram.reshape(size, size)).max()) > LARGEST:
+        raise ArgumentError(TOO_LARGE)
     count = pair.y[:, 0].size
     return Moments(
         taps,
         before,
         after,
-        gram.reshape(size, size),
-        seen,
-        right.reshape(outputs, size).T,
-        total,
-        squares,
+        found.gram.reshape(size, size),
+        found.seen.ravel(),
+        found.right.reshape(outputs, size).T,
+        found.total,
+        found.squares,
         float(count),
         count,
     )

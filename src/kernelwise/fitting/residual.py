@@ -17,6 +17,8 @@ from .windows import flat_planes
 
 BAND = 1 << 20  # outputs whose error is looked at together
 REACH = 3  # pixels
+SAMPLE = 16  # every so many pixels are looked at for the size of the numbers,
+SMALLEST, LARGEST = 1e-15, 1e15  # within which float32 holds residuals
 FLOAT = np.float64
 
 
@@ -41,15 +43,25 @@ def residuals(
 
 
 def residual_images(pair: Pair, kernel: np.ndarray, background: np.ndarray, threads: int | None) -> np.ndarray:
-    """(n, m, planes, rows, columns) in float32: `residuals` put together."""
+    """(n, m, planes, rows, columns): `residuals` put together, in float32 where numbers of that size fit well."""
     n, _, planes, rows, columns = pair.y.shape
-    found = np.empty((n, len(kernel), planes, rows, columns), np.float32)
+    found: np.ndarray = np.empty((n, len(kernel), planes, rows, columns), _dtype(pair.y))
     for image, top, error in residuals(pair, kernel, background, threads):
         finite = np.isfinite(error)
         if not finite.all():
             error[~finite] = np.nan
         found[image, :, :, top : top + error.shape[2]] = error
     return found
+
+
+def _dtype(y: np.ndarray) -> type:
+    """By the size of some of the numbers; squares of what is left of them are added up, too."""
+    if y.dtype.kind != "f" or y.dtype.itemsize <= 4:
+        return np.float32
+    steps = (slice(None, None, SAMPLE if n >= 4 * SAMPLE else 1) for n in y.shape[2:])
+    sample = np.abs(y[(slice(None), slice(None), *steps)])
+    size = float(sample[np.isfinite(sample)].max(initial=0.0))
+    return np.float32 if size == 0 or SMALLEST < size < LARGEST else FLOAT
 
 
 def squared_residuals(images: np.ndarray, weights: np.ndarray | None, threads: int | None) -> np.ndarray:

@@ -65,6 +65,7 @@ def _tapered(image: np.ndarray) -> np.ndarray:
     values = np.where(known, image, 0).astype(np.float64)
     values -= values.sum() / max(1, np.count_nonzero(known))
     values[~known] = 0
+    values /= np.abs(values).max(initial=0.0) or 1.0  # any scale does, but that of float32
     for axis, n in enumerate(values.shape):
         if n > 2:
             shape = [1] * values.ndim

@@ -11,6 +11,7 @@ sums (see strips.py), and a box is a run of neighbouring cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -56,10 +57,11 @@ def window_products(x: np.ndarray, taps: Taps, how: How = PLAIN) -> np.ndarray:
     return gram
 
 
-def window_sums(x: np.ndarray, taps: Taps, how: How = PLAIN) -> np.ndarray:
-    """The sum of all windows of x (n, c, planes, rows, columns). Returns float64 (c, *taps)."""
+def window_sums(x: np.ndarray, taps: Taps, how: How = PLAIN, core: np.ndarray | None = None) -> np.ndarray:
+    """The sum of all windows of x (n, c, planes, rows, columns). Returns float64 (c, *taps). ``core``: (c,) the sums
+    over the cores of rows and columns, of images of one plane, where they are known."""
     cells = [Cells.of(n, k) for n, k in zip(x.shape[2:], taps, strict=True)]
-    sums = _cell_sums(x, cells[1:], how)  # (c, planes, row cells, column cells)
+    sums = _cell_sums(x, cells[1:], how, core)  # (c, planes, row cells, column cells)
     planes = np.stack([sums[:, cell.start : cell.stop].sum(axis=1) for cell in cells[0].all], axis=1)
     for axis, along in enumerate(cells, 1):
         planes = box_sums(planes, along.run, axis)
@@ -77,19 +79,38 @@ def window_matches(y: np.ndarray, x: np.ndarray, taps: Taps, how: How = PLAIN) -
     return found
 
 
-def products_and_matches(y: np.ndarray, x: np.ndarray, taps: Taps, how: How = PLAIN) -> tuple[np.ndarray, np.ndarray]:
-    """`window_products` of x and `window_matches` of y with x, in one go where they can share transforms."""
+class Matched(NamedTuple):
+    """All sums over the outputs of images x and results y."""
+
+    gram: np.ndarray  # (c, *taps, c, *taps)
+    right: np.ndarray  # (m, c, *taps)
+    seen: np.ndarray  # (c, *taps)
+    total: np.ndarray  # (m,)
+    squares: np.ndarray  # (m,)
+
+
+def matched(y: np.ndarray, x: np.ndarray, taps: Taps, how: How = PLAIN) -> Matched | None:
+    """`window_products` of x, `window_matches` of y with x, `window_sums` of x, and the sums of y and of its squares:
+    in one go where they can share transforms and passes over the images. None where sums are not finite."""
     rows, columns = Cells.of(x.shape[3], taps[1]), Cells.of(x.shape[4], taps[2])
     if x.shape[2] > 1 or not (rows.core and columns.core):
-        return window_products(x, taps, how), window_matches(y, x, taps, how)
+        seen, sums = window_sums(x, taps, how), sums_and_squares(y, how)
+        if not (np.isfinite(seen).all() and np.isfinite(sums).all()):
+            return None
+        return Matched(window_products(x, taps, how), window_matches(y, x, taps, how), seen, *sums)
     a, (kh, kw) = x[:, :, 0], taps[1:]
     asked = [
         Lagged(_core(a, rows, columns), (kh, 2 * kw - 1), (rows.core.start, 0), how.before),
         Lagged(y[:, :, 0], (kh, kw), (0, 0), how.after),
     ]
-    core, right = joint_lag_sums(asked, a, centre=how.before, sums=how.sums, threads=how.threads)
+    totals: list[np.ndarray] = []
+    found = joint_lag_sums(asked, a, centre=how.before, sums=how.sums, threads=how.threads, totals=totals)
+    seen = window_sums(x, taps, how, totals[0][:, 0])
+    if not found or not np.isfinite(seen).all():
+        return None
+    core, right = found
     gram = _plane_products(a, a, (kh, kw), range(kh), True, how, core)
-    return gram[:, np.newaxis, :, :, :, np.newaxis], right[:, :, np.newaxis]
+    return Matched(gram[:, np.newaxis, :, :, :, np.newaxis], right[:, :, np.newaxis], seen, *totals[1].T)
 
 
 def sums_and_squares(y: np.ndarray, how: How) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +150,7 @@ def _core(a: np.ndarray, rows: Cells, columns: Cells) -> np.ndarray:
     return a[:, :, rows.core.start : rows.core.stop, columns.core.start : columns.core.stop]
 
 
-def _cell_sums(x: np.ndarray, cells: list[Cells], how: How) -> np.ndarray:
+def _cell_sums(x: np.ndarray, cells: list[Cells], how: How, known: np.ndarray | None) -> np.ndarray:
     """(c, planes, row cells, column cells): sums of x over the cells of each plane."""
     rows, columns = cells
     channels, planes = x.shape[1:3]
@@ -146,7 +167,8 @@ def _cell_sums(x: np.ndarray, cells: list[Cells], how: How) -> np.ndarray:
     if rows.core and columns.core:
         for k, z in np.ndindex(channels, planes):
             core = _core(x[:, k : k + 1, z], rows, columns)[:, 0]
-            found[k, z, rows.core.start, columns.core.start] = image_totals(core, how.before, how.threads)[0]
+            total = image_totals(core, how.before, how.threads)[0] if known is None else known[k]
+            found[k, z, rows.core.start, columns.core.start] = total
     return found
 
 
