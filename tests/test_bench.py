@@ -36,7 +36,7 @@ from kernelwise.app.bench import (
 from kernelwise.app.bench.rivals.engines import ENGINES, Layer
 from kernelwise.jit import pool
 
-TINY = timing.Pace(least=1, most=1, budget=0.0, block=0.0, pause=0.0)
+TINY = timing.Pace(least=1, most=1, budget=0.0, block=0.0)
 PEAK = 1e11  # operations per second, wherever it does not matter
 ROWS = [
     *cases.full([(32, 40)]),

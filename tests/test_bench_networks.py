@@ -18,7 +18,7 @@ from kernelwise.app.bench.rivals.engines.quiet import quiet
 from kernelwise.app.bench.timing import Pace
 
 SIDE = 32  # pixels, the least that these networks take
-TINY = Pace(least=2, most=2, budget=0.0, hopeless=1e9, block=1e-6, pause=0.0)
+TINY = Pace(least=2, most=2, budget=0.0, hopeless=1e9, block=1e-6)
 
 
 class Small(nn.Module):

@@ -37,7 +37,7 @@ class Rival:
     agree: Agree | None
     one_thread: bool = False  # however many are allowed: it need not be timed again with more
     fetch: Callable[[], np.ndarray] | None = None  # the result, where handing it over is not part of the call
-    spins: bool = False  # its workers wait for more work without sleeping
+    spins: float = 0.0  # s for which its workers wait for more work without sleeping
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,7 @@ def _turns(
             result.left_out[rival.name] = f"one call takes {seconds * 1e3:.3g} ms, {seconds / best:.0f} {SLOWER}"
             continue
         rare = seconds > LONG_CALL or (best and seconds > FAR_BEHIND * best)
-        spins = rival.spins and result.threads > 1
-        entries.append(Entry(rival.name, each_call(rival.call, clock), spins, FEW_ROUNDS if rare else None))
+        entries.append(Entry(rival.name, each_call(rival.call, clock), rival.spins, FEW_ROUNDS if rare else None))
     return entries
 
 

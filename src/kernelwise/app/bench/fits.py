@@ -8,6 +8,7 @@ without what the edges take away; NumPy multiplies the windows themselves, a ban
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from kernelwise.fitting.gather import moments
 from kernelwise.fitting.pairs import Pair
 from kernelwise.fitting.windows import How
 
-from . import ours
+from . import ours, timing
 from .agree import Disagreement
 from .comparison import Comparison, Prepared, Rival
 from .layer_truth import relative_error
@@ -81,11 +82,19 @@ def prepare_sums(side: int, taps: int, threads: int) -> Prepared:
         return worst
 
     others = [
-        Rival("torch conv2d_weight", "torch", _torch(x, y, taps), _at_most(TORCH, error), spins=True),
+        Rival("torch conv2d_weight", "torch", _torch(x, y, taps), _at_most(TORCH, error), spins=timing.POOL),
         Rival("scipy.fft twice", "scipy", _scipy(x, y, taps, threads), _at_most(THEIRS, error)),
     ]
     if taps <= GATHERED:
-        others.append(Rival("numpy windows", "numpy", lambda: _gathered(x, y, taps, None), _at_most(THEIRS, error)))
+        others.append(
+            Rival(
+                "numpy windows",
+                "numpy",
+                partial(_gathered, x, y, taps, None),
+                _at_most(THEIRS, error),
+                spins=timing.BLAS,
+            )
+        )  # the threads of its BLAS do
     return Prepared(call, _checked(OURS, error), others, error)
 
 
@@ -111,7 +120,9 @@ def prepare_weighted(side: int, taps: int, threads: int) -> Prepared:
     def error(got: np.ndarray) -> float:
         return relative_error(got, truth)
 
-    others = [Rival("numpy windows", "numpy", lambda: _gathered(x, y, taps, w), _at_most(OURS, error))]
+    others = [
+        Rival("numpy windows", "numpy", partial(_gathered, x, y, taps, w), _at_most(OURS, error), spins=timing.BLAS)
+    ]
     return Prepared(call, _checked(OURS, error), others, error)
 
 
@@ -178,7 +189,7 @@ def prepare_fit(shape: tuple[int, int], size: int | str, threads: int) -> Prepar
     others = []
     if isinstance(size, int) and shape == PHOTO:
         lstsq = _least_squares(before, after, size)
-        others.append(Rival("numpy lstsq of windows", "numpy", lstsq, _at_most(FITTED, error)))
+        others.append(Rival("numpy lstsq of windows", "numpy", lstsq, _at_most(FITTED, error), spins=timing.BLAS))
     return Prepared(call, _checked(FITTED, error), others, error)
 
 

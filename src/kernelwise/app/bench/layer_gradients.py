@@ -13,7 +13,7 @@ import numpy as np
 
 import kernelwise as kw
 
-from . import layer_truth, rivals
+from . import layer_truth, rivals, timing
 from .agree import Disagreement
 from .comparison import Comparison, Prepared, Rival
 from .rivals import autograd
@@ -81,7 +81,9 @@ def _prepare_trained(layer: Layer, threads: int) -> Prepared:
             left_out[name] = "has as many threads as there are CPUs"
         else:
             ways += made(layer, dy)
-    others = [Rival(w.name, w.module, w.run, lambda _, got: theirs(got), fetch=w.fetch, spins=True) for w in ways]
+    others = [
+        Rival(w.name, w.module, w.run, lambda _, got: theirs(got), fetch=w.fetch, spins=timing.POOL) for w in ways
+    ]
     return Prepared(call, at_most(OURS), others, error, left_out)
 
 
@@ -118,7 +120,7 @@ def _prepare_weights(side: int, taps: int, threads: int) -> Prepared:
             raise Disagreement(f"error {error(got):.2g} of the largest value ({LONG_SUMS:g} allowed)")
 
     rival = _torch_weights(x, dy, taps)
-    others = [Rival("torch conv2d_weight", "torch", rival, agree, spins=True)]
+    others = [Rival("torch conv2d_weight", "torch", rival, agree, spins=timing.POOL)]
     return Prepared(call, check, others, error)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 import kernelwise as kw
 
-from . import layer_truth, ours, rivals
+from . import layer_truth, ours, rivals, timing
 from .agree import Disagreement
 from .comparison import Agree, Comparison, Prepared, Rival
 from .layer_gradients import trained, weight_gradient
@@ -126,7 +126,7 @@ def _engines(layer: Layer, threads: int, truth: np.ndarray) -> tuple[list[Rival]
 
 def _rival(engine: ModuleType, call: Call, truth: np.ndarray) -> Rival:
     agree = nearer_than(engine.ERROR, truth)
-    return Rival(call.name, engine.MODULE, call.run, agree, fetch=call.fetch, spins=True)
+    return Rival(call.name, engine.MODULE, call.run, agree, fetch=call.fetch, spins=timing.POOL)
 
 
 def _our_ways(layer: Layer, threads: int) -> Iterator[Call]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import rivals
+from . import rivals, timing
 from .comparison import Comparison, Prepared, Rival
 from .layer_truth import relative_error
 from .layers import nearer_than
@@ -72,7 +72,9 @@ def prepare(name: str, threads: int, side: int = SIDE) -> Prepared:
                 calls = list(engine.networks(made.network, threads))
                 for way in calls:
                     way.run()
-            others += [Rival(way.name, engine.MODULE, way.run, near, fetch=way.fetch, spins=True) for way in calls]
+            others += [
+                Rival(way.name, engine.MODULE, way.run, near, fetch=way.fetch, spins=timing.POOL) for way in calls
+            ]
         except Exception as error:  # a version that cannot do this: no reason to fail, but to be told
             left_out[engine.NAME] = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     return Prepared(call, lambda got: near(got, got), others, lambda got: relative_error(got, truth), left_out)

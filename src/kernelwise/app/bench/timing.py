@@ -24,7 +24,7 @@ LEAST_BLOCK = 0.002  # s
 WARMING = 0.001  # s
 READING = 1e-4  # s; what two readings of a clock should lie apart at least
 SLOW = 0.02  # s; a call this long gains nothing from a call before it
-PAUSE = 0.02  # s of sleep after a contender whose workers spin for a while
+POOL, BLAS = 0.02, 0.15  # s for which workers spin: those of torch and of engines, those of NumPy's linear algebra
 
 
 Clock = Callable[[], float]  # -> seconds since some moment
@@ -40,7 +40,6 @@ class Pace:
     budget: float = 1.0  # s, for one row with all its thread counts
     hopeless: float = 20.0  # times the best rival: who takes longer in a trial is not timed
     block: float = LEAST_BLOCK
-    pause: float = PAUSE
 
 
 @dataclass
@@ -49,7 +48,7 @@ class Entry:
 
     name: str
     block: Block
-    spins: bool = False
+    spins: float = 0.0  # s of sleep after its turn, while its workers spin
     most: int | None = None  # rounds it takes part in; None: all
     seconds: list[float] = field(default_factory=list)
 
@@ -124,8 +123,8 @@ def interleave(groups: Sequence[tuple[int, Sequence[Entry]]], pace: Pace, set_th
                         continue
                     last = entry.seconds[-1] if entry.seconds else None
                     entry.seconds.append(entry.block(pace.block, last))
-                    if entry.spins:
-                        time.sleep(pace.pause)
+                    if entry.spins and pace.budget:
+                        time.sleep(entry.spins)
             rounds += 1
     return rounds
 

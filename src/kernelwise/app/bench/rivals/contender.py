@@ -21,7 +21,7 @@ class Contender:
     fourier: bool = False
     levels: float = 0.0  # by which its results may differ from ours, where that is more than others may
     one_thread: bool = False  # however many are allowed: it need not be timed again with more
-    spins: bool = False  # its workers keep a core busy for a while after a call
+    spins: float = 0.0  # s for which its workers keep a core busy after a call
 
 
 def valid_region(shape: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[slice, slice]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..cases import Row
+from ..timing import POOL
 from .contender import Contender, valid_region
 
 MODULE = "torch"
@@ -55,10 +56,10 @@ def contenders(row: Row, x: np.ndarray, out: np.ndarray) -> Iterator[Contender]:
 
         return call
 
-    yield Contender("torch.conv2d", chain(row.kernel.weights), region, spins=True)
+    yield Contender("torch.conv2d", chain(row.kernel.weights), region, spins=POOL)
     if row.kernel.family == "gaussian" and row.kernel.factors is not None:
         column, line = row.kernel.factors
-        yield Contender("torch.conv2d twice", chain(column[:, None], line[None, :]), region, spins=True)
+        yield Contender("torch.conv2d twice", chain(column[:, None], line[None, :]), region, spins=POOL)
 
 
 def _settled(torch: Any, y: Any, result: str) -> Any:
