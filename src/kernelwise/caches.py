@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from . import correlation, plan
-from .algorithms import boxes, lag_sums, layout, line_lags, routine, spare, totals, weighted_windows
+from .algorithms import boxes, chosen_windows, lag_sums, layout, line_lags, routine, spare, totals, weighted_windows
 from .algorithms.fourier import launch
 from .jit.compile import disk_cache
 
@@ -23,6 +23,7 @@ def clear_cache(disk: bool = False) -> None:
     routine.clear()
     lag_sums.forget()
     boxes.forget()
+    chosen_windows.forget()
     line_lags.forget()
     weighted_windows.forget()
     totals.forget()

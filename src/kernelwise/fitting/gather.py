@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..algorithms.chosen_windows import chosen_windows
 from ..errors import ArgumentError
-from .moments import Moments
+from .moments import Moments, of_products
 from .pairs import Pair
 from .weighted import weighted_moments
 from .windows import PLAIN, How, Taps, matched
 
 SAMPLE = 16  # every so many pixels are looked at for the mean
-PATCHES = 1 << 18  # numbers in the windows that are gathered at a time
 FLOAT = np.float64
 LARGEST = 1e150  # sum of squares: some of what is made of a fit grows with its square
 TOO_LARGE = "`before` and `after` must hold numbers whose fourth powers fit into float64 (got larger ones: scale them)"
@@ -52,11 +52,11 @@ def moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, how: 
     assert used is not None
     lost, all_of_them = ~used, used.size
     if 2 * np.count_nonzero(lost) > all_of_them:
-        return _few_outputs(clean, used, taps, before, after)
+        return _few_outputs(clean, used, taps, before, after, how)
     full = _all_outputs(clean, taps, before, after, how)
     if full is None:
         raise ArgumentError(TOO_LARGE)
-    return full - _few_outputs(clean, lost, taps, before, after) if lost.any() else full
+    return full - _few_outputs(clean, lost, taps, before, after, how) if lost.any() else full
 
 
 def clean_pair(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray) -> Pair:
@@ -109,31 +109,10 @@ def _all_outputs(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarray, 
     )
 
 
-def _few_outputs(pair: Pair, chosen: np.ndarray, taps: Taps, before: np.ndarray, after: np.ndarray) -> Moments:
-    """The sums over the chosen outputs alone, from their windows: products of rows (window, results, 1)."""
-    size, outputs = len(before) * int(np.prod(taps)), len(after)
-    windows = sliding_window_view(pair.x, taps, axis=(2, 3, 4))
+def _few_outputs(
+    pair: Pair, chosen: np.ndarray, taps: Taps, before: np.ndarray, after: np.ndarray, how: How
+) -> Moments:
+    """The sums over the chosen outputs alone, from their windows."""
     where = np.flatnonzero(chosen)
-    products = np.zeros((size + outputs + 1, size + outputs + 1))
-    together = max(1, PATCHES // (size + outputs))
-    rows = np.ones((together, size + outputs + 1))
-    for first in range(0, len(where), together):
-        n, z, r, c = np.unravel_index(where[first : first + together], chosen.shape)
-        some = rows[: len(n)]
-        shaped = some[:, :size].reshape(len(n), len(before), *taps)
-        np.subtract(windows[n, :, z, r, c], _as_channels(before), out=shaped, dtype=FLOAT)
-        np.subtract(pair.y[n, :, z, r, c], after, out=some[:, size:-1], dtype=FLOAT)
-        products += some.T @ some
-    y = slice(size, size + outputs)
-    return Moments(
-        taps,
-        before,
-        after,
-        products[:size, :size],
-        products[:size, -1],
-        products[:size, y],
-        products[y, -1],
-        np.diag(products)[y].copy(),
-        float(len(where)),
-        len(where),
-    )
+    found = chosen_windows(pair.x, pair.y, where, taps, before, after, how.threads)
+    return of_products(found, taps, before, after, len(where))

@@ -98,3 +98,21 @@ def empty(taps: Taps, before: np.ndarray, after: np.ndarray) -> Moments:
         taps, before, after, zeros((size, size)), zeros(size), zeros((size, outputs)), zeros(outputs), zeros(outputs),
         0.0, 0,
     )  # fmt: skip
+
+
+def of_products(products: np.ndarray, taps: Taps, before: np.ndarray, after: np.ndarray, count: int) -> Moments:
+    """From the sums of f f' over some outputs, f = (the window in all channels, 1, all results)."""
+    size = len(before) * int(np.prod(taps))
+    results = slice(size + 1, None)
+    return Moments(
+        taps,
+        before,
+        after,
+        gram=np.ascontiguousarray(products[:size, :size]),
+        seen=products[:size, size].copy(),
+        right=np.ascontiguousarray(products[:size, results]),
+        total=products[size, results].copy(),
+        squares=np.diag(products)[results].copy(),
+        weight=float(products[size, size]),
+        count=count,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..algorithms.weighted_windows import weighted_windows
-from .moments import Moments
+from .moments import Moments, of_products
 from .pairs import Pair
 from .windows import Taps
 
@@ -15,17 +15,4 @@ def weighted_moments(pair: Pair, taps: Taps, before: np.ndarray, after: np.ndarr
     assert pair.weights is not None
     weights = pair.weights if pair.used is None else np.where(pair.used, pair.weights, 0)
     found = weighted_windows(pair.x, pair.y, weights, taps, before, after, threads)
-    size = len(before) * int(np.prod(taps))
-    results = slice(size + 1, None)
-    return Moments(
-        taps,
-        before,
-        after,
-        gram=found[:size, :size],
-        seen=found[:size, size],
-        right=found[:size, results],
-        total=found[size, results],
-        squares=np.diag(found)[results].copy(),
-        weight=float(found[size, size]),
-        count=int(np.count_nonzero(weights)),
-    )
+    return of_products(found, taps, before, after, int(np.count_nonzero(weights)))
