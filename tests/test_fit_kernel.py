@@ -522,3 +522,18 @@ def test_numbers_too_large_for_the_sums_of_a_fit_are_refused(scale: float, rng: 
     x = scale * rng.normal(size=(30, 30))
     with pytest.raises(ArgumentError, match="`before` and `after`"):
         kw.fit_kernel(x, x, 3)
+
+
+def test_numbers_in_pictures_are_short() -> None:
+    from kernelwise.pictures import _letters
+
+    for values, wanted, unit in (
+        ([[1.0, -2.0]], ["1", "-2"], ""),
+        ([[0.11058, -0.00002]], ["0.111", "0.000"], ""),
+        ([[0.000123, 0.00002]], ["1.23", "0.20"], ", in units of 1e-4"),
+        ([[12.345, 250.0]], ["12", "250"], ""),
+        ([[1.5e7, 3.25e6]], ["1.50", "0.32"], ", in units of 1e7"),
+        ([[0.0, 0.0]], ["0", "0"], ""),
+    ):
+        letters, found = _letters(np.array(values))
+        assert letters[0].tolist() == wanted and found == unit

@@ -63,12 +63,27 @@ def _plane(fit: KernelFit, values: np.ndarray) -> np.ndarray:
 
 def _cells(axes: Axes, values: np.ndarray, title: str, colours: str, low: float, high: float) -> None:
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
-    _bare(axes, title)
     axes.figure.colorbar(image, ax=axes, shrink=0.85)
-    if max(values.shape) <= MOST_LETTERED:
-        for (row, column), value in np.ndenumerate(values):
-            dark = abs(value) > 0.6 * max(abs(low), abs(high))
-            axes.text(column, row, f"{value:.2g}", ha="center", va="center", fontsize=8, color="white" if dark else INK)
+    if max(values.shape) > MOST_LETTERED:
+        _bare(axes, title)
+        return
+    letters, unit = _letters(values)
+    _bare(axes, title + unit)
+    for (row, column), value in np.ndenumerate(values):
+        dark = abs(value) > 0.6 * max(abs(low), abs(high))
+        colour = "white" if dark else INK
+        axes.text(column, row, str(letters[row, column]), ha="center", va="center", fontsize=8, color=colour)
+
+
+def _letters(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """Each number in a few letters, all with the same decimals, and the power of ten that they are to be taken by."""
+    largest = float(np.abs(values).max()) or 1.0
+    exponent = int(np.floor(np.log10(largest)))
+    power = exponent if not -2 <= exponent <= 3 else 0
+    scaled = values / 10.0**power
+    decimals = 0 if (scaled == np.round(scaled)).all() else min(3, max(0, 2 - (exponent - power)))
+    letters = np.array([[f"{value:.{decimals}f}" for value in row] for row in scaled.round(decimals) + 0.0])
+    return letters, f", in units of 1e{power}" if power else ""
 
 
 def _residual(axes: Axes, fit: KernelFit) -> None:
