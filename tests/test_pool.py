@@ -27,6 +27,46 @@ def test_every_unit_is_run_exactly_once(units: int, threads: int) -> None:
         assert_once(counted(units, threads))
 
 
+@pytest.mark.parametrize("turns", [0, 2000])
+def test_a_sequence_runs_every_unit_of_its_jobs_once_and_in_their_order(turns: int) -> None:
+    """Also where it takes longer than a slice, and again and again."""
+    units = [(0, 1), (3, 2), (1000, 2), (1, 1), (40, 3), (700, 2)]
+    counts = [np.zeros(n + 2, np.int64) for n, _ in units]
+    args = [np.array([count.ctypes.data, turns], np.int64) for count in counts]
+    jobs = [
+        pool.Job(ADDRESS["count"], one.ctypes.data, 0, n, threads)
+        for one, (n, threads) in zip(args, units, strict=True)
+    ]
+    sequence = pool.Sequence(jobs)
+    for again in range(1, 6):
+        sequence.run()
+        for count in counts:
+            assert (count[:-2] == again).all() and (count[-2:] == 0).all()
+    pool.Sequence([]).run()
+
+
+def test_a_sequence_is_interrupted_and_begins_anew() -> None:
+    body = """
+        counts = np.zeros(2_000_002, np.int64)
+        args = np.array([counts.ctypes.data, 2000], np.int64)
+        jobs = [pool.Job(ADDRESS["count"], args.ctypes.data, 0, 2_000_000, 2) for _ in range(3)]
+        sequence = pool.Sequence(jobs)
+        timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        try:
+            sequence.run()
+            print("never interrupted")
+        except KeyboardInterrupt:
+            print("interrupted" if counts.sum() < 6_000_000 else "too late")
+        small = np.zeros(12, np.int64)
+        args = np.array([small.ctypes.data, 0], np.int64)
+        again = pool.Sequence([pool.Job(ADDRESS["count"], args.ctypes.data, 0, 10, 2)])
+        again.run()
+        print(small.tolist())
+    """
+    assert program(body).splitlines() == ["interrupted", str([1] * 10 + [0, 0])]
+
+
 def test_a_job_longer_than_a_slice_goes_on_where_it_was() -> None:
     turns = turns_of(50e-6)
     for threads in (1, 2, 3):

@@ -14,9 +14,10 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from platform import system
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ArgumentError, ArgumentTypeError
 from . import runtime, target
@@ -120,6 +121,8 @@ class Engine:
         self.block = -(-ctypes.addressof(memory) // LINE) * LINE
         self.run_address = code.address("run")
         self.run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(self.run_address)
+        pointers, numbers = (ctypes.c_void_p,) * 2, (ctypes.c_int64,) * 3
+        self.run_all = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers, *numbers)(code.address("run_all"))
         self.apply_address = code.address("apply") if known is not None else 0
         self._worker_address = code.address("worker") if available() else 0
         self._keep = (code, memory)
@@ -245,6 +248,46 @@ def run(routine: int, args: int, scratch_bytes: int, units: int, threads: int) -
         pass  # here Python runs signal handlers
     if status == NO_MEMORY:
         raise MemoryError(f"there is no memory for {scratch_bytes} bytes of scratch")
+
+
+class Job(NamedTuple):
+    """What `run` is given, for a Sequence."""
+
+    routine: int
+    args: int
+    scratch_bytes: int
+    units: int
+    threads: int
+
+
+class Sequence:
+    """Jobs that are run one after the other without coming back to Python in between, as if by `run`. The arguments of
+    routines are read when their turn comes. One caller at a time."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        jobs = list(jobs)
+        participants = [max(1, min(job.threads, job.units, MAX_PARTICIPANTS)) for job in jobs]
+        self._most, self._count = max(participants, default=1), len(jobs)
+        sizes = [LINE * (1 + n) for n in participants]
+        self._memory = ctypes.create_string_buffer(sum(sizes) + LINE)
+        place = -(-ctypes.addressof(self._memory) // LINE) * LINE
+        self._list = (ctypes.c_int64 * max(1, len(jobs)))()
+        for i, (job, n, size) in enumerate(zip(jobs, participants, sizes, strict=True)):
+            record = (ctypes.c_int64 * 5).from_address(place)
+            record[:] = [job.routine, job.args, job.scratch_bytes, job.units, n]  # the first fields of JOB
+            self._list[i] = place
+            place += size
+
+    def run(self) -> None:
+        """All of them. When an exception comes out of a signal handler, some have not been run, or not wholly."""
+        of = _engine or engine()
+        if of.workers < self._most - 1:
+            of.prepare(self._most)
+        jobs, first, fresh = ctypes.addressof(self._list), 0, 1
+        while status := of.run_all(of.block, jobs, first, self._count, fresh):
+            first, fresh = status >> 2, 0  # here Python runs signal handlers
+            if status & 3 == NO_MEMORY:
+                raise MemoryError("there is no memory for scratch")
 
 
 def _after_fork() -> None:

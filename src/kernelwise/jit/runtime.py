@@ -18,7 +18,7 @@ import time
 from . import entry_code, handover
 from .ir import Module
 from .layout import Fields
-from .records import JOB, LINE, NO_MEMORY, Platform
+from .records import FINISHED, JOB, LINE, NO_MEMORY, PAUSED, Platform
 from .target import Target
 from .types import I32, I64, PTR, VOID
 from .values import Record
@@ -42,6 +42,7 @@ def emit(target: Target, platform: Platform, fields: Fields | None) -> Module:
     if platform is not Platform.ALONE:
         handover.emit(module, platform)
     _emit_run(module, platform)
+    _emit_run_all(module, platform)
     if fields is not None:
         entry_code.emit(module, fields)
     return module
@@ -68,6 +69,25 @@ def _emit_run(module: Module, platform: Platform) -> None:
             fn.call("close", VOID, [pool])
     fn.call("restore_mode", VOID, [mode])
     fn.ret(result)
+
+
+def _emit_run_all(module: Module, platform: Platform) -> None:
+    """``i64 run_all(ptr pool, ptr jobs, i64 first, i64 count, i64 fresh)``: from the first one on, the jobs that a list
+    points to, one after the other; all are begun anew if ``fresh`` is not 0. FINISHED, or the number of a job << 2 |
+    PAUSED or NO_MEMORY: after SLICE_NS the caller is to look around, and to go on from there."""
+    names = [("first", I64), ("count", I64), ("fresh", I64)]
+    fn = module.function("run_all", [("pool", PTR), ("jobs", PTR), *names], I64)
+    pool, jobs, first, count, fresh = fn.args
+    with fn.when(fresh.differs(0)), fn.loop(0, count) as i:
+        fn.store(fn.constant(I64, 0), Record(fn, fn.load(PTR, jobs + i * 8), JOB).at("shared_out"))
+    started = fn.call("now", I64, [])
+    with fn.loop(first, count) as i:
+        with fn.when((i > first) & (fn.call("now", I64, []) - started).compare("ugt", SLICE_NS)):
+            fn.ret(i << 2 | PAUSED)
+        status = fn.call("run", I64, [pool, fn.load(PTR, jobs + i * 8)])
+        with fn.when(status.differs(FINISHED)):
+            fn.ret(i << 2 | status)
+    fn.ret(fn.constant(I64, FINISHED))
 
 
 # ---- taking units

@@ -13,7 +13,9 @@ from .calm import calm
 from .fused import FusedConvolution
 from .fusing import CONVOLUTIONS, Chain, chains, replace
 from .layouts import settle
+from .linear import swap_linear
 from .measuring import Times, measure
+from .program import NOT_DONE, Programs
 from .report import Report, Row
 from .timing import medians
 
@@ -35,6 +37,15 @@ class Accelerated(fx.GraphModule):
     """A network made for inference; `report` says of what."""
 
     report: Report
+    programs: Programs | None = None  # until it is made ready
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the network computes."""
+        if self.programs is not None and not kwargs:
+            found = self.programs.run(self, args)
+            if found is not NOT_DONE:
+                return found
+        return super().__call__(*args, **kwargs)
 
     def train(self, mode: bool = True) -> Accelerated:
         """Refused: batch norms are folded into weights. Train the network this was made of."""
@@ -75,6 +86,8 @@ def accelerate(model: nn.Module, *example: Any, quiet: bool = False) -> nn.Modul
     result: Any = network
     if network is None:
         rows, result = _swap(made), made
+    if isinstance(result, Accelerated):
+        result.programs = Programs()
     report = Report(tuple(rows), tuple(notes))
     if example and rows:
         with torch.no_grad():
@@ -137,6 +150,7 @@ def _fuse(network: Accelerated, model: nn.Module, example: tuple[Any, ...]) -> l
         replace(network, chain, step)
     settle(network)
     called = _swap_functions(network)
+    called += [Row(name, "linear", "kernelwise: few images") for name in (swap_linear(network) if found else ())]
     calm(network)
     network.graph.lint()
     network.recompile()

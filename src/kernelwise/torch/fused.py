@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as own
 
+from ..layers.prepared import Start
 from . import choice, functional, gradients, plain
 from .geometry import Geometry, Numbers, outputs
-from .prepared import MOST_STARTS, Prepared, readable
+from .prepared import MOST_STARTS, Prepared, marks, readable
 
 LIMITS = {"relu": own.relu, "relu6": own.relu6}
+FORMATS = {name: getattr(torch, name) for name in ("contiguous_format", "channels_last")}  # torch.save has names only
 
 
 class _Known(NamedTuple):
@@ -47,7 +49,7 @@ class FusedConvolution(nn.Module):
         self.in_place = in_place
         names = ("stride", "padding", "dilation", "groups", "padding_mode", "_reversed_padding_repeated_twice")
         self.arguments: dict[str, Any] = {name: getattr(convolution, name) for name in names}
-        self.layout: torch.memory_format | None = None  # of results; None: as torch has it
+        self.layout: str | None = None  # of results, by the name of torch's memory format; None: as torch has it
         self.precision: str | None = None  # of this layer; None: what is set for all
         self._prepared = Prepared()
         self._known: dict[tuple[Any, ...], _Known | None] = {}
@@ -67,6 +69,23 @@ class FusedConvolution(nn.Module):
         if residual is not None:
             y = y.add_(residual) if self.in_place else y + residual
         return LIMITS[self.activation](y) if self.activation else y
+
+    def started(self, x: Tensor, residual: Tensor | None, y: Tensor) -> Start | None:
+        """The one routine that makes ``y`` of these tensors; None where there is none, or more has to be done."""
+        weight, bias = self.weight, self.bias
+        known = self._judged(x, weight, bias) if self.ours else None
+        if known is None or gradients.wanted(x, weight, bias, residual):
+            return None
+        if residual is not None and not _addable(residual, y):
+            return None
+        adds = residual is not None
+        start = self._prepared.start(x, weight, bias, known.of, self.activation, y, adds, self.precision)
+        return start if start.residual is adds else None
+
+    def marks(self) -> tuple[Any, ...]:
+        """What changes when its routines do."""
+        weight, bias = self.weight, self.bias
+        return self.ours, self.precision, self.activation, marks(weight), bias is None or marks(bias)
 
     def _judged(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> _Known | None:
         """How the engine does it; None where it is left to the ordinary way."""
@@ -92,7 +111,7 @@ class FusedConvolution(nn.Module):
         """Of the result: where the layer may choose, that of the residual, which can then be added at once."""
         if self.layout is None:
             return plain.memory_format(like)
-        return self.layout if residual is None else plain.memory_format(residual)
+        return FORMATS[self.layout] if residual is None else plain.memory_format(residual)
 
     def _now(
         self,

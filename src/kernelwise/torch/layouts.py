@@ -29,7 +29,7 @@ class Wish(Enum):
     TORCH = 2  # as torch would have it
 
 
-LAYOUTS = {Wish.ANY: torch.contiguous_format, Wish.LAST: torch.channels_last, Wish.TORCH: None}
+LAYOUTS = {Wish.ANY: "contiguous_format", Wish.LAST: "channels_last", Wish.TORCH: None}
 
 
 def settle(network: fx.GraphModule) -> None:

@@ -45,19 +45,34 @@ class Prepared:
         ``residual`` lies like ``out`` and shares no memory with it. ``precision``: None for what is set for all.
         Weights are packed again when torch says that they have changed.
         """
+        adds = residual is not None
+        start = self.start(x, weight, bias, of, activation, out, adds, precision)
+        start.run(x.data_ptr(), out.data_ptr(), residual.data_ptr() if residual is not None else 0)
+        return start.residual is adds
+
+    def start(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        of: Geometry,
+        activation: str | None,
+        out: Tensor,
+        adds: bool,
+        precision: str | None,
+    ) -> Start:
+        """What `forward` runs. ``adds``: whether there is a residual."""
         precision = precision or engine.PRECISION
-        made_of = (*_marks(weight), bias is None or _marks(bias), of.groups, of.border, precision)
+        made_of = (*marks(weight), bias is None or marks(bias), of.groups, of.border, precision)
         if made_of != self._made_of:
             self._starts, self._layers = {}, {}
             self._made_of = made_of  # while the tensors are kept in a layer, no others come to lie where they do
-        adds = residual is not None
         key = (x.shape, x.stride(), out.stride(), of, activation, adds, torch.get_num_threads())
         start = self._starts.get(key)
         if start is None:
             start = self._start(x, weight, bias, of, activation, out, adds, precision)
             self._starts = dict([*list(self._starts.items())[1 - MOST_STARTS :], (key, start)])
-        start.run(x.data_ptr(), out.data_ptr(), residual.data_ptr() if residual is not None else 0)
-        return start.residual is adds
+        return start
 
     def _start(
         self,
@@ -112,7 +127,7 @@ def _numbers(tensor: Tensor) -> bytes:
     return held
 
 
-def _marks(tensor: Tensor) -> tuple[int, ...]:
+def marks(tensor: Tensor) -> tuple[int, ...]:
     """What changes when a tensor's numbers do."""
     return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
 

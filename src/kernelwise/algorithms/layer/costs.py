@@ -16,6 +16,7 @@ from .winograd import OUTPUTS, POSITIONS
 
 MEASURED_LANES = 16
 DIRECT = 0.0106  # for each multiply-add
+WEIGHT_BYTE = 0.02  # for each byte of weights, which are read from far
 SLOW_STRIDE = 3.0  # how often that for each one with pixels in the lanes, where not every pixel is taken
 BYTE = 0.012  # for each byte of images and results with pixels in the lanes: little is done with each
 PRODUCT = 0.0087  # for each multiply-add between tiles and weights
@@ -45,8 +46,9 @@ def direct(problem: LayerProblem, target: Target) -> float:
     lanes = target.lanes(problem.number.bytes)
     pixels = math.prod(axis.out for axis in problem.axes)
     taps = math.prod(axis.taps for axis in problem.axes)
-    work = pixels * taps * problem.channels * up(problem.outputs, lanes)
-    return problem.groups * work * DIRECT * MEASURED_LANES / lanes
+    weights = taps * problem.channels * up(problem.outputs, lanes)
+    work = pixels * weights * DIRECT * MEASURED_LANES / lanes + weights * problem.number.bytes * WEIGHT_BYTE
+    return problem.groups * work
 
 
 @lru_cache(maxsize=1024)
