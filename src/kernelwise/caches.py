@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 
 from . import correlation, plan
-from .algorithms import boxes, chosen_windows, lag_sums, layout, line_lags, routine, spare, totals, weighted_windows
+from .algorithms import (
+    boxes,
+    chosen_windows,
+    fourier_lines,
+    lag_sums,
+    layout,
+    line_lags,
+    routine,
+    spare,
+    totals,
+    weighted_windows,
+)
 from .algorithms.fourier import launch
 from .jit.compile import disk_cache
 
@@ -25,6 +36,7 @@ def clear_cache(disk: bool = False) -> None:
     boxes.forget()
     chosen_windows.forget()
     line_lags.forget()
+    fourier_lines.forget()
     weighted_windows.forget()
     totals.forget()
     launch.forget()

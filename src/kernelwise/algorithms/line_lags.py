@@ -33,6 +33,10 @@ from .vectors import fold
 
 PIECE = 1024  # vectors of a row that are added up in one go
 LINE = 64  # bytes
+# Nanoseconds on one thread, AVX-512, by `python benchmarks/line_costs.py` on the machine of costs.py: for a
+# multiply-add of vectors at full speed; for a call.
+MULTIPLY = 0.13
+START = 30_000.0
 SPARE_REGISTERS = 2  # for numbers of b and for products
 FIELDS = (
     # float64 [image, channel, row][pixel]; bytes of an image, of a channel and of a row
@@ -98,17 +102,26 @@ def line_lags(a: np.ndarray, b: np.ndarray, pixels: int, downs: int, lags: int, 
 def choose(rows: int, downs: int, lags: int, target: Target) -> LineSpec:
     """The block with the least estimated time for each useful multiply-add: see `direct_lags.choose_block`."""
     room = target.registers - SPARE_REGISTERS - (0 if target.fused else 1)
-    crossing = target.vector_bytes / LINE
-
-    def cost(block: tuple[int, int]) -> float:
-        r, c = block
-        loads = (r + c * (1 + crossing)) / (r * c)
-        waste = math.prod(-(-n // m) * m / n for n, m in ((rows, r), (lags, c))) * (downs + r - 1) / downs
-        return waste * (max(1.0, loads, 8 / (r * c)) + 0.1 * loads)
-
     sizes = product(range(1, min(rows, 8) + 1), range(1, min(lags, 16) + 1))
     fitting = [(r, c) for r, c in sizes if r * c + r <= room]
-    return LineSpec(*min(fitting, key=cost), target.lanes(F64.bytes))
+    best = min(fitting, key=lambda block: _cost(block, rows, downs, lags, target))
+    return LineSpec(*best, target.lanes(F64.bytes))
+
+
+def _cost(block: tuple[int, int], rows: int, downs: int, lags: int, target: Target) -> float:
+    """Time for each useful multiply-add, in units of one at full speed."""
+    r, c = block
+    loads = (r + c * (1 + target.vector_bytes / LINE)) / (r * c)
+    waste = math.prod(-(-n // m) * m / n for n, m in ((rows, r), (lags, c))) * (downs + r - 1) / downs
+    return waste * (max(1.0, loads, 8 / (r * c)) + 0.1 * loads)
+
+
+def nanoseconds(images: int, channels: tuple[int, int], rows: int, pixels: int, downs: int, lags: int) -> float:
+    """Predicted time on one thread."""
+    target = current_target()
+    spec = choose(rows, downs, lags, target)
+    products = images * math.prod(channels) * rows * downs * lags * -(-pixels // spec.lanes)
+    return START + MULTIPLY * products * _cost((spec.rows, spec.lags), rows, downs, lags, target)
 
 
 @lru_cache(maxsize=64)

@@ -5,9 +5,11 @@ At most MOST_BYTES are kept, in one piece, until `kernelwise.clear_cache`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .memory import ALIGN
+from .memory import ALIGN, up
 
 LEAST_BYTES, MOST_BYTES = 1 << 20, 64 << 20  # of what is kept
 _kept: list[np.ndarray] = []
@@ -24,6 +26,16 @@ def take(size: int) -> np.ndarray:
             if size <= memory.nbytes - ALIGN:
                 return _lines(memory)
     return _lines(np.empty(size + ALIGN, np.uint8))
+
+
+def take_arrays(shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
+    """float64 arrays, each beginning at a line of the cache, of whatever values. `leave` any to give all back."""
+    sizes = [up(math.prod(shape) * 8, ALIGN) for shape in shapes]
+    rest, found = take(sum(sizes)), []
+    for shape, size in zip(shapes, sizes, strict=True):
+        found.append(rest[: math.prod(shape) * 8].view(np.float64).reshape(shape))
+        rest = rest[size:]
+    return found
 
 
 def leave(taken: np.ndarray) -> None:

@@ -155,15 +155,17 @@ def _cell_sums(x: np.ndarray, cells: list[Cells], how: How, known: np.ndarray | 
     rows, columns = cells
     channels, planes = x.shape[1:3]
     found = np.zeros((channels, planes, rows.count, columns.count))
-    r, c = rows.single_pixels, columns.single_pixels
-    at_r, at_c = ([along.cell(pixel) for pixel in singles] for along, singles in ((rows, r), (columns, c)))
-    of_r = (x[:, :, :, r].astype(np.float64) - how.before).sum(axis=0)  # (c, planes, single rows, columns)
-    found[:, :, np.array(at_r, np.intp)[:, np.newaxis], at_c] = of_r[..., c]
-    if columns.core:
-        found[:, :, at_r, columns.core.start] = of_r[..., columns.core.start : columns.core.stop].sum(axis=-1)
-    if rows.core:
-        of_c = x[:, :, :, rows.core.start : rows.core.stop][..., c].sum(axis=(0, 3), dtype=np.float64)
-        found[:, :, rows.core.start, at_c] = of_c - how.before * len(x) * len(rows.core)
+    for r in rows.singles:
+        of_r = (x[:, :, :, r.start : r.stop].astype(np.float64) - how.before).sum(axis=0)  # (c, planes, rows, columns)
+        here = slice(rows.cell(r.start), rows.cell(r.start) + len(r))
+        for c in columns.singles:
+            found[:, :, here, columns.cell(c.start) :][..., : len(c)] = of_r[..., c.start : c.stop]
+        if columns.core:
+            found[:, :, here, columns.core.start] = of_r[..., columns.core.start : columns.core.stop].sum(axis=-1)
+    for c in columns.singles if rows.core else ():
+        core = x[:, :, :, rows.core.start : rows.core.stop, c.start : c.stop]
+        of_c = core.sum(axis=(0, 3), dtype=np.float64) - how.before * len(x) * len(rows.core)
+        found[:, :, rows.core.start, columns.cell(c.start) :][..., : len(c)] = of_c
     if rows.core and columns.core:
         for k, z in np.ndindex(channels, planes):
             core = _core(x[:, k : k + 1, z], rows, columns)[:, 0]
@@ -208,9 +210,9 @@ def _plane_products(
     near = edges(a, b, taps, downs, core, how.before, how.threads)
     add_boxes(near, taps, downs.start, mirror, gram, how.threads)
     if mirror:  # in the same row every pair of taps was found from either side, and rounded in two ways
-        for u in range(kh):
-            row = gram[:, u, :, :, u]
-            row[...] = (row + row.transpose(2, 3, 0, 1)) / 2
+        same = np.arange(kh)
+        row = gram[:, same, :, :, same]  # (rows, c, columns, c, columns)
+        gram[:, same, :, :, same] = (row + row.transpose(0, 3, 4, 1, 2)) / 2
     return gram
 
 
