@@ -106,7 +106,7 @@ def forget() -> None:
 
 # ---------------------------------------------------------------- the code
 
-Product = Callable[[Value, Value], Value]  # (single column, sum so far) -> sum
+Product = Callable[[Value, Value, Value], Value]  # (image, single column, sum so far) -> sum
 
 
 class _Unit:
@@ -176,41 +176,35 @@ def _emit_row(module: Module, spec: BoxSpec, name: str, single: bool) -> None:
     singles = of.columns - 1
     if single:
         number = end * of.rows + row  # the core's line lies between those of the two ends
-        products = [_of_pixels(of, end, row, fn.index(side)) for side in (0, 1)]
+        images, products = of.field.integer("images"), [_of_pixels(of, end, row, fn.index(side)) for side in (0, 1)]
     else:
-        number = of.rows - 1
-        first = of.rows * 2 - 1
-        products = [_of_columns(of, first), _of_columns(of, first + singles)]
-    with fn.counted(0, singles, carry=[fn.constant(of.vector, 0)]) as t:
-        column = singles - 1 - t.index
-        total = products[0](column, t.carried[0])
-        of.add(of.sum_at(column), total)
-        t.carry_on([total])
-    middle = fn.load(of.vector, of.lines + number * of.line)
+        first, number = of.rows * 2 - 1, of.rows - 1
+        images, products = fn.index(1), [_of_columns(of, first), _of_columns(of, first + singles)]
+    zero, middle = fn.constant(of.vector, 0), fn.load(of.vector, of.lines + number * of.line)
     of.add(of.sum_at(fn.index(0)), middle)
-    with fn.counted(0, singles, carry=[middle]) as t:
-        total = products[1](t.index, t.carried[0])
-        of.add(of.sum_at(t.index + 1), total)
-        t.carry_on([total])
+    with fn.loop(0, images) as n:
+        start = fn.select(n.equals(0), middle, zero)
+        with fn.counted(0, singles, carry=[zero, start]) as t:  # two chains hide each other's waiting
+            columns = singles - 1 - t.index, t.index
+            totals = [one(n, *given) for one, *given in zip(products, columns, t.carried, strict=True)]
+            of.add(of.sum_at(columns[0]), totals[0])
+            of.add(of.sum_at(columns[1] + 1), totals[1])
+            t.carry_on(totals)
 
 
 def _of_pixels(of: _Unit, end: Value, row: Value, side: Value) -> Product:
-    """Single pixels of a row, at one side, with what they meet in all images."""
+    """Single pixels of a row, at one side, with what they meet."""
     fn, field, singles = of.fn, of.field, of.columns - 1
     a = field.address("a") + of.i * field.integer("a_channel")
     a = a + ((end * (of.rows - 1) + row) * 2 + side) * singles * F64.bytes
     b = field.address("b") + of.j * field.integer("b_channel") + end * field.integer("b_end")
     b = b + (row + of.down) * field.integer("b_row") + side * field.integer("b_side") + of.lag * F64.bytes
-    images = field.integer("images")
     a_image, b_image = field.integer("a_image"), field.integer("b_image")
 
-    def product(column: Value, total: Value) -> Value:
-        shift = column * F64.bytes
-        with fn.counted(0, images, carry=[total]) as n:
-            here = fn.load(F64, a + n.index * a_image + shift)
-            there = fn.load(of.vector, b + n.index * b_image + shift)
-            n.carry_on([fn.fma(fn.splat(here, of.vector.lanes), there, n.carried[0])])
-        return n.results[0]
+    def product(image: Value, column: Value, total: Value) -> Value:
+        here = fn.load(F64, a + (image * a_image + column * F64.bytes))
+        there = fn.load(of.vector, b + (image * b_image + column * F64.bytes))
+        return fn.fma(fn.splat(here, of.vector.lanes), there, total)
 
     return product
 
@@ -218,7 +212,7 @@ def _of_pixels(of: _Unit, end: Value, row: Value, side: Value) -> Product:
 def _of_columns(of: _Unit, first: Value) -> Product:
     """Single columns, already added up over the core of the rows."""
 
-    def product(column: Value, total: Value) -> Value:
+    def product(_: Value, column: Value, total: Value) -> Value:
         return total + of.fn.load(of.vector, of.lines + (first + column) * of.line)
 
     return product
