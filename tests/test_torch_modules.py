@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,15 @@ import kernelwise.torch as kt
 
 NAMES = [f"Conv{n}d" for n in (1, 2, 3)] + [f"ConvTranspose{n}d" for n in (1, 2, 3)]
 SIZES = (9, 8, 7)
+
+
+@pytest.fixture(autouse=True)
+def _exact() -> Iterator[None]:
+    """Whole numbers stay whole: Winograd's algorithm, which "fast" allows, would round."""
+    usual = kt.engine.PRECISION
+    kt.set_precision("exact")
+    yield
+    kt.set_precision(usual)
 
 
 def pair(name: str, *args: Any, **arguments: Any) -> tuple[nn.Module, nn.Module]:
