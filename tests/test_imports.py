@@ -144,8 +144,13 @@ def test_the_application_starts_without_the_libraries_of_other_extras() -> None:
 
 
 def test_importing_the_package_is_quick(report_figure: Callable[[str, str], None]) -> None:
-    """In processor time, which other work on the machine disturbs least. How quick it really is, the benchmark says."""
-    clock = "from time import process_time as now; import numpy; t = now(); import kernelwise; print(now() - t)"
-    milliseconds = statistics.median(float(in_a_child(clock)) for _ in range(5)) * 1e3
-    report_figure("import of kernelwise, after numpy", f"{milliseconds:.0f} ms of processor time")
-    assert milliseconds < 200
+    """In processor time, which other work on the machine disturbs least, beside NumPy's own. How quick it really is,
+    the benchmark says."""
+    clock = "from time import process_time as now; {}; t = now(); import {}; print(now() - t)"
+
+    def milliseconds(before: str, name: str) -> float:
+        return statistics.median(float(in_a_child(clock.format(before, name))) for _ in range(5)) * 1e3
+
+    numpy, ours = milliseconds("pass", "numpy"), milliseconds("import numpy", "kernelwise")
+    report_figure("import of kernelwise, after numpy", f"{ours:.0f} ms of processor time (numpy {numpy:.0f} ms)")
+    assert ours < 2 * numpy

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernelwise.algorithms.layer import choice, direct_code, direct_launch
+from kernelwise.algorithms.layer import direct_code, direct_launch, one_tap
 from kernelwise.algorithms.layer.direct_launch import DirectPlan
 from kernelwise.jit.compile import assembly
-from kernelwise.jit.target import available, named
+from kernelwise.jit.target import available, current, named
 from kernelwise.layers import prepared
 from kernelwise.layers.operations import correlate
 from support import assembly as reading
@@ -27,6 +27,8 @@ SHAPES = {  # a layer for each way of cutting it
     "one tap": Layer(2, 2, 37, 19, (axis(9, 1), axis(31, 1))),
     "steps": Layer(1, 1, 9, 64, (axis(40, 7, 3, 3, 2), axis(37, 7, 3, 3, 2))),
     "no padding": Layer(2, 3, 8, 17, (axis(12, 2), axis(50, 3))),
+    "full blocks": Layer(1, 1, 8, 64, (axis(28, 3, 1, 1), axis(28, 3, 1, 1))),  # of as many pixels as there may be
+    "full, one tap": Layer(1, 1, 70, 64, (axis(28, 1), axis(28, 1))),
     "a volume": Layer(2, 1, 5, 18, (axis(6, 3, 1, 1), axis(7, 2, 0, 1), axis(20, 3, 2, 2, 1, 2))),
 }
 
@@ -127,19 +129,27 @@ def test_results_go_wherever_they_are_wanted(rng: np.random.Generator) -> None:
     assert (room[..., 1::2] == 7).all()
 
 
-@pytest.mark.parametrize("size", [(7, 7), (3, 5), (1, 9), (20, 20)])
-def test_small_images_under_one_tap_are_one_row_with_the_same_bits(
-    size: tuple[int, int], rng: np.random.Generator
-) -> None:
-    """Where the rows follow each other; where they do not, or are many, each is a row."""
+def _blocks(row_bytes: int, layer: Layer) -> int:
+    """Of pixels, in an image."""
+    plan = direct_launch.plan(layer.problem, current(), False, row_bytes)
+    _, rows, columns = plan.problem.axes
+    assert rows.n * columns.n == math.prod(a.n for a in layer.axes)
+    return rows.n // plan.row_group * -(-columns.out * plan.row_group // len(plan.spec.pixels))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (3, 5), (1, 9), (20, 20), (14, 28), (31, 13), (1, 200), (200, 1)])
+def test_rows_under_one_tap_are_cut_anew_with_the_same_bits(size: tuple[int, int], rng: np.random.Generator) -> None:
+    """Where they follow each other, to fill blocks of pixels; where they do not, they stay."""
     layer = Layer(3, 1, 70, 50, tuple(axis(n, 1) for n in size))
     x, weight = (rng.standard_normal(shape, "f4") for shape in (layer.image_shape, layer.weight_shape))
     apart = np.zeros((*x.shape[:-1], x.shape[-1] + 3), "f4")[..., :-3]
     apart[...] = x
     y = correlate(x, weight, layer.axes, lanes="channels")
     assert np.array_equal(correlate(apart, weight, layer.axes, lanes="channels"), y)
-    rows = choice.one_row(layer.problem).axes[1].n
-    assert rows == (1 if size[0] * size[1] <= choice.FEW_PIXELS else size[0])
+    if size[0] * size[1] <= one_tap.FEW_PIXELS:
+        assert direct_launch.plan(layer.problem, current(), False, size[1] * 4).problem.axes[1].n == 1
+    else:
+        assert _blocks(size[1] * 4, layer) <= _blocks(apart.strides[-2], layer) * one_tap.NEARLY_BEST + 1
     wanted = definition(layer, x, weight, np.zeros(50))
     assert np.abs(y - wanted).max() < 1e-6 * np.abs(wanted).max()
 
@@ -178,7 +188,7 @@ def routine(layer: Layer, target: str, in_place: bool, residual: bool) -> str:
 @pytest.mark.parametrize("target", ["avx512", "avx2"])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("in_place", [True, False])
-@pytest.mark.parametrize("name", ["many pixels", "steps", "one tap", "small images"])
+@pytest.mark.parametrize("name", ["many pixels", "steps", "one tap", "small images", "full blocks", "full, one tap"])
 def test_sums_stay_in_registers(name: str, in_place: bool, dtype: str, target: str) -> None:
     text = routine(replace(SHAPES[name], dtype=dtype, groups=1), target, in_place, residual=True)
     block = text[text.index("\nblock:") : text.index("\nfill_panel:")]

@@ -10,16 +10,13 @@ To add an algorithm: a room with a plan that can do what `plan.Plan` says, and a
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...jit.target import Target
 from . import across_launch, costs, direct_launch, last_launch, rows_launch, winograd_launch
 from .direct_launch import LONG_CHAIN
 from .plan import Plan
-from .problem import CHAIN, ONE, LayerProblem, Strides
+from .problem import CHAIN, LayerProblem, Strides
 
 LANES = 64  # bytes of a vector: of the widest, so that pixels or channels are chosen alike on every machine
-FEW_PIXELS = 64  # of an image that may be done as one row
 PIXELS_WORTH = 0.8  # of a full vector of pixels, compared with one of channels
 
 
@@ -73,18 +70,4 @@ def choose(
     ):
         return winograd_launch.plan(problem, target, channels_last)
     chain = CHAIN if precision == "exact" else LONG_CHAIN
-    if joined and not channels_last and row_bytes == problem.axes[2].n * problem.number.bytes:
-        problem = one_row(problem)
     return direct_launch.plan(problem, target, channels_last, row_bytes, joined, chain)
-
-
-def one_row(problem: LayerProblem) -> LayerProblem:
-    """The same layer where every pixel is a product of its own and rows follow each other: its image as one row, which
-    fills blocks of pixels better."""
-    planes, rows, columns = problem.axes
-    if planes != ONE or any((a.taps, a.stride, a.start, a.out) != (1, 1, 0, a.n) for a in (rows, columns)):
-        return problem
-    pixels = rows.n * columns.n
-    if pixels > FEW_PIXELS:  # then rows are shared out among threads
-        return problem
-    return replace(problem, axes=(ONE, ONE, columns._replace(n=pixels, out=pixels)))

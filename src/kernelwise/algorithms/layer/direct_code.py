@@ -39,7 +39,7 @@ FIELDS = (
     *("column_first", "column_stop", "column_lead", "column_map", "mapped", "origin"),
     # blocks of pixels
     *("row_group", "tiles", "tile_last", "tile_kinds", "pixel_step", "line_step", "ahead"),
-    *("chunk", "floor", "ceiling"),
+    *("chunk", "pass_rows", "floor", "ceiling"),
     *("at_panel", "at_sums", "at_spare"),
 )
 
@@ -56,6 +56,7 @@ class Writer(BaseWriter[DirectSpec]):
         super().__init__(module, spec)
         self.block = block_channels(spec, module.target)
         self.tap_bytes = self.block * self.size
+        self.sums_bytes = len(spec.pixels) * self.tap_bytes  # of a block of pixels
 
 
 def emit(target: Target, spec: DirectSpec) -> Module:
@@ -74,17 +75,17 @@ def emit(target: Target, spec: DirectSpec) -> Module:
 def _emit_block(w: Writer) -> None:
     """``block``: sums of a block of pixels and outputs over a chunk of channels, from ``begin`` on.
 
-    Chunks are added up apart, in memory: long sums lose less that way. The last one brings the results, which lie
+    Chunks are added up apart, in ``sums``: long sums lose less that way. The last one brings the results, which lie
     ``at`` bytes into the array; ``valid`` of the block's outputs are its own. ``kind`` is the block's among those of
     the specification; pixels ``ahead`` bytes on are asked for, and weights from ``fetch`` on.
     """
     names = ("begin", "at", "valid", "first", "stop", "kind", "ahead")
-    pointers = ("args", "scratch", "x", "w", "bias", "fetch")
+    pointers = ("args", "scratch", "x", "w", "bias", "fetch", "sums")
     args = [*((name, PTR) for name in pointers), *((name, I64) for name in names)]
     fn = w.module.function("block", args, internal=True)
-    arguments, scratch, x, weights, bias, fetch, begin, at, valid, first, stop, kind, ahead = fn.args
+    arguments, scratch, x, weights, bias, fetch, sums, begin, at, valid, first, stop, kind, ahead = fn.args
     a = w.record(fn, arguments)
-    end, sums = begin + a.integer("chunk"), scratch + a.integer("at_sums")
+    end = begin + a.integer("chunk")
     start = [fn.load(w.vector, bias + v * w.vector.bytes) for v in range(w.spec.vectors)]
     start = [fn.select(begin.equals(0), shift, 0.0) for shift in start] * len(w.spec.pixels)
     reading = Reading(x, weights, (begin, end.minimum(a.integer("channels"))), (first, stop), kind, ahead, fetch)
@@ -192,6 +193,7 @@ def _tap(w: Writer, fn: Function, x: Value, weights: Value, total: list[Value], 
     for q, offset in enumerate(w.spec.pixels):
         if skipped >> q & 1:
             continue
+        fn.fence()  # one pixel at a time: the sums of a large block leave no register for two
         pixel = fn.splat(fn.load(w.scalar, x + offset * w.size), w.lanes)
         for v, weight in enumerate(vectors):
             k = q * w.spec.vectors + v
@@ -230,23 +232,48 @@ def _emit_unit(w: Writer) -> None:
         channels = result + block * (a.integer("result_channel") * w.block)
         valid = (a.integer("outputs") - block * w.block).minimum(w.block)
         ahead = fn.select(block.equals(begin), a.integer("ahead"), 0)  # all others find them in the caches
-        with fn.loop(first, stop, a.integer("row_group")) as y_:
-            y = y_.minimum(stop - a.integer("row_group"))
-            line = source + (y - first) * (a.integer("row_step") * a.integer("panel_row"))
-            out = channels + y * a.integer("result_row")
-            tap_rows = [fn.load(I64, a.address(name) + y * 8) for name in ("tap_first", "tap_stop")]
-            with fn.loop(0, a.integer("tiles")) as t:
-                x = (t * len(w.spec.pixels)).minimum(a.integer("tile_last"))
-                kind = fn.load(I64, a.address("tile_kinds") + t * 8)
-                at = out + x * a.integer("result_column")
+        with fn.loop(first, stop, a.integer("pass_rows")) as top:
+            end = (top + a.integer("pass_rows")).minimum(stop)
+            with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:
+                of = Pass(source, channels, ws, shift, valid, ahead, channel, (first, top, end, stop))
+                _emit_pass(w, fn, a, args, scratch, of)
+
+
+class Pass(NamedTuple):
+    """A chunk of the channels of some rows of a unit: its weights are in the first-level cache from block to block."""
+
+    source: Value  # the unit's first row of pixels
+    result: Value  # how many bytes into the array its block of channels lies
+    weights: Value
+    bias: Value
+    valid: Value
+    ahead: Value
+    channel: Value  # the first one
+    rows: tuple[Value, Value, Value, Value]  # the unit's first, the first and the one behind the last of these, its end
+
+
+def _emit_pass(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, of: Pass) -> None:
+    first, top, end, stop = of.rows
+    tiles, group, block_bytes = a.integer("tiles"), a.integer("row_group"), a.integer("weight_block")
+    last = of.channel + a.integer("chunk") >= a.integer("channels")
+    with fn.loop(top, end, group) as y_:
+        y = y_.minimum(stop - group)
+        line = of.source + (y - first) * (a.integer("row_step") * a.integer("panel_row"))
+        out = of.result + y * a.integer("result_row")
+        tap_rows = [fn.load(I64, a.address(name) + y * 8) for name in ("tap_first", "tap_stop")]
+        with fn.loop(0, tiles) as t:
+            x = (t * len(w.spec.pixels)).minimum(a.integer("tile_last"))
+            kind = fn.load(I64, a.address("tile_kinds") + t * 8)
+            at = out + x * a.integer("result_column")
+            with fn.when(last):
                 _announce(w, fn, a, a.address("result") + at)
                 if w.spec.residual:
                     _announce(w, fn, a, a.address("residual") + at, write=False)
-                fetched = ((y_ - first) // a.integer("row_group") * a.integer("tiles") + t) * a.integer("fetch_share")
-                fetch = fn.select(fetched < a.integer("weight_block"), ws + (a.integer("weight_block") + fetched), ws)
-                with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:
-                    given = [line + x * a.integer("pixel_step"), ws, shift, fetch, channel, at, valid]
-                    fn.call("block", VOID, [args, scratch, *given, *tap_rows, kind, ahead])
+            fetched = ((y_ - first) // group * tiles + t) * a.integer("fetch_share")
+            fetch = fn.select(fetched < block_bytes, of.weights + (block_bytes + fetched), of.weights)
+            sums = scratch + a.integer("at_sums") + ((y_ - top) // group * tiles + t) * w.sums_bytes
+            given = [line + x * a.integer("pixel_step"), of.weights, of.bias, fetch, sums, of.channel, at, of.valid]
+            fn.call("block", VOID, [args, scratch, *given, *tap_rows, kind, of.ahead])
 
 
 def _announce(w: Writer, fn: Function, a: Record, out: Value, write: bool = True) -> None:

@@ -12,7 +12,7 @@ from ...jit.compile import Code, build
 from ...jit.target import Target
 from ..launch import Sheet
 from ..memory import ALIGN, odd
-from . import costs, weights
+from . import costs, one_tap, weights
 from . import direct_tables as tables
 from .direct_code import FIELDS, POINTS, emit
 from .direct_spec import DirectSpec, block_channels, most_pixels
@@ -29,6 +29,9 @@ MOST_KINDS = 3  # of blocks of pixels, by the taps that they find outside: at th
 LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
 FETCHED_WEIGHTS = 256 << 10  # bytes of weights from which they are asked for a block ahead
 MOST_FETCHED = 8  # lines in a turn of the inner loop
+CHUNK_BYTES = {"avx512": 128 << 10}  # of weights that blocks of pixels meet in one go
+FEW_CHUNK_BYTES = 8 << 10  # the same on other machines, where a smaller first-level cache holds them, and pixels
+PASS_BYTES = 32 << 10  # of sums that wait in memory while other blocks of pixels meet the same weights
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
 
 
@@ -42,7 +45,8 @@ class DirectPlan(Plan):
     panel: bool  # rows are copied
     panel_row: int  # bytes
     panel_channel: int
-    chain: int  # products that are added up in one go
+    chain: int  # products that are added up in one go, at most
+    flat: bool = False  # rows are not those of the arrays, whose pixels all follow each other
 
     name = "direct"
     reason = "output channels side by side in the lanes, all products added up"
@@ -85,8 +89,12 @@ def plan(
 ) -> DirectPlan:
     """``row_bytes``: from one row of the image to the next where it can be read as it lies; 0 where it cannot.
     ``joined``: rows of the result follow each other without a gap. ``chain``: products that are added up in one go."""
-    planes, rows, columns = problem.axes
     size = problem.number.bytes
+    flat = joined and not channels_last and row_bytes == problem.axes[2].n * size and one_tap.each_alone(problem)
+    if flat:
+        problem = one_tap.other_rows(problem, most_pixels(target))
+        row_bytes = problem.axes[2].n * size
+    planes, rows, columns = problem.axes
     lanes, most = target.lanes(size), most_pixels(target)
     group = _row_group(rows.out, columns.out, most) if joined and not channels_last else 1
     tile = -(-columns.out // -(-columns.out // most))
@@ -113,7 +121,9 @@ def plan(
         problem.masked,
     )
     band = rows.out if group > 1 else _band(problem, pitch)
-    return DirectPlan(problem, target, spec, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain)
+    return DirectPlan(
+        problem, target, spec, group, band, copied, pitch, _panel_channel(problem, band, pitch), chain, flat
+    )
 
 
 def _left_out(problem: LayerProblem, kinds: int) -> bool:
@@ -185,6 +195,11 @@ def launch(
     result."""
     plan, problem = _shared(plan, images, threads), plan.problem
     planes, rows, columns = problem.axes
+    if plan.flat:
+        size = problem.number.bytes
+        image_strides, result_strides = (
+            (*strides[:3], columns.n * size, size) for strides in (image_strides, result_strides)
+        )
     sheet = Sheet(FIELDS)
     size, block = problem.number.bytes, block_channels(plan.spec, plan.target)
     taps = math.prod(a.taps for a in problem.axes)
@@ -203,7 +218,7 @@ def launch(
     sheet.write(weight_block=weight_block, weight_group=weight_block * blocks)
     tables.fill(plan, image_strides, sheet)
     write_limits(sheet, problem, limits)
-    sheet.write(chunk=max(1, plan.chain // taps))
+    sheet.write(chunk=_chunk(plan), pass_rows=_pass_rows(plan, sheet["tiles"]))
     fetch, turns = _fetched(plan, sheet["tiles"], weight_block * blocks)
     sheet.write(fetch_share=fetch * turns * ALIGN)
     scratch = _scratch(plan, sheet)
@@ -223,14 +238,35 @@ def _fetched(plan: DirectPlan, tiles: int, weights: int) -> tuple[int, int]:
     return min(MOST_FETCHED, -(-lines // (calls * turns))), turns
 
 
+def _chunk(plan: DirectPlan) -> int:
+    """Channels whose products are added up in one go: equal parts, whose weights stay in the first-level cache."""
+    problem = plan.problem
+    taps = math.prod(a.taps for a in problem.axes)
+    products = CHUNK_BYTES.get(plan.target.name, FEW_CHUNK_BYTES) // (plan.block * problem.number.bytes)
+    if problem.channels * taps <= 2 * products:
+        products *= 2  # all of them
+    most = max(1, min(plan.chain, products) // taps)
+    return -(-problem.channels // -(-problem.channels // most))
+
+
+def _sums_bytes(plan: DirectPlan) -> int:
+    """Of a block of pixels."""
+    return len(plan.spec.pixels) * plan.spec.vectors * plan.target.vector_bytes
+
+
+def _pass_rows(plan: DirectPlan, tiles: int) -> int:
+    """Rows over which a chunk of channels goes before the next one."""
+    groups = max(1, min(-(-plan.band // plan.row_group), PASS_BYTES // (tiles * _sums_bytes(plan))))
+    return groups * plan.row_group
+
+
 def _scratch(plan: DirectPlan, sheet: Sheet) -> int:
     """Lay out the memory of a worker; returns its size."""
-    spec, target = plan.spec, plan.target
     return sheet.lay_out(
         {
-            "at_sums": len(spec.pixels) * spec.vectors * target.vector_bytes,
+            "at_sums": sheet["pass_rows"] // plan.row_group * sheet["tiles"] * _sums_bytes(plan),
             "at_spare": ALIGN,
-            "at_panel": plan.problem.channels * plan.panel_channel + target.vector_bytes if plan.panel else 0,
+            "at_panel": plan.problem.channels * plan.panel_channel + plan.target.vector_bytes if plan.panel else 0,
         }
     )
 

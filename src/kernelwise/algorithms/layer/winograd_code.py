@@ -57,6 +57,8 @@ class Writer(BaseWriter[WinogradSpec]):
         super().__init__(module, spec)
         self.block_bytes = spec.vectors * self.vector.bytes
         self.unroll = min(UNROLL, self.lanes)
+        self.tiles_bytes = len(spec.pixels) * self.vector.bytes  # a block of tiles, of one vector of channels
+        self.asks = module.target.name != "avx512"  # for the next block's: units are larger than the second-level cache
 
     def multiply(self, fn: Function, x: Value, weights: Value, total: list[Value], ahead: int = 0) -> None:
         """One channel into the sums of a block: its weights in vectors, a number of each tile in all lanes. Weights
@@ -66,6 +68,7 @@ class Writer(BaseWriter[WinogradSpec]):
             fn.prefetch(weights + (ahead + line))
         vectors = [fn.load(self.vector, weights + v * self.vector.bytes) for v in range(self.spec.vectors)]
         for q, offset in enumerate(self.spec.pixels):
+            fn.fence()  # one pixel at a time: the sums of a large block leave no register for two
             pixel = fn.splat(fn.load(self.scalar, x + offset * self.size), self.lanes)
             for v, weight in enumerate(vectors):
                 k = q * self.spec.vectors + v
@@ -104,6 +107,8 @@ def _emit_products(w: Writer) -> None:
     with fn.loop(0, blocks, chain) as begin:
         with fn.counted(begin, (begin + chain).minimum(blocks), carry=zero) as b:
             xs, ws = x + b.index * pitch, weights + b.index * each
+            for line in range(0, w.tiles_bytes if w.asks else 0, ALIGN):
+                fn.prefetch(xs + (w.tiles_bytes + line))
             with fn.counted(0, fn.load(I64, counts + b.index * 8), w.unroll, carry=b.carried) as c:
                 total = list(c.carried)
                 for u in range(w.unroll):

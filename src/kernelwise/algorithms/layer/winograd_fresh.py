@@ -19,7 +19,7 @@ from ...jit.types import I64, PTR, VOID
 from ...jit.values import Value
 from ..memory import ALIGN
 from .winograd import POSITIONS, WinogradSpec
-from .winograd_weights import SQUARE, emit_transform
+from .winograd_weights import MANY_REGISTERS, SQUARE, emit_transform
 
 if TYPE_CHECKING:
     from .winograd_code import Writer
@@ -105,12 +105,15 @@ def _emit_stretch(w: Writer) -> None:
 
 
 def _add_products(w: Writer, fn: Function, xs: list[Value], weights: list[Value], places: list[Value]) -> None:
-    """Those of a block of tiles, at some positions, added to the sums at ``places``."""
+    """Those of a block of tiles, at some positions, added to the sums at ``places``. Where registers are few, so are
+    these products: a loop over the channels would take as long as they do."""
     each = len(places) // len(xs)
     start = [fn.load(w.vector, place) for place in places]
-    with fn.counted(0, channels_together(w.spec, w.module.target), w.unroll, carry=start) as c:
+    together = channels_together(w.spec, w.module.target)
+    unroll = together if fn.target.registers < MANY_REGISTERS else w.unroll
+    with fn.counted(0, together, unroll, carry=start) as c:
         totals = [c.carried[k : k + each] for k in range(0, len(places), each)]
-        for u in range(w.unroll):
+        for u in range(unroll):
             for x, ws, total in zip(xs, weights, totals, strict=True):
                 w.multiply(fn, x + (c.index + u) * w.size, ws + (c.index + u) * w.block_bytes, total)
         c.carry_on([value for total in totals for value in total])

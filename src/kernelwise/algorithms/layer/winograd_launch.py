@@ -26,8 +26,10 @@ from .winograd_tiles import ALONG, GATHERED, TURNED
 from .winograd_weights import SQUARE
 
 CHAIN = 128  # channels whose products are added up in one go
-UNIT_BYTES = 960 << 10  # of a unit's tiles and products: about the second-level cache
-LEAST_TILES = 32  # of a unit, where there are so many: weights are read once for all of them
+UNIT_BYTES = {"avx512": 960 << 10}  # of a unit's tiles and products: about the second-level cache
+LARGE_UNIT_BYTES = 2000 << 10  # the same on other machines, where it is small: what is far away is asked for ahead
+LEAST_TILES = {"avx512": 32}  # of a unit, where there are so many: weights are read once for all of them
+MANY_TILES = 64  # the same on other machines
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool) -> Winograd
     size, lanes = problem.number.bytes, target.lanes(problem.number.bytes)
     vectors = 2 if problem.outputs > lanes else 1
     channels = up(problem.channels, lanes) * planes.taps
-    tiles = max(LEAST_TILES, UNIT_BYTES // (POSITIONS * (channels + vectors * lanes) * size))
+    unit = UNIT_BYTES.get(target.name, LARGE_UNIT_BYTES)
+    tiles = max(LEAST_TILES.get(target.name, MANY_TILES), unit // (POSITIONS * (channels + vectors * lanes) * size))
     segment = even(_tiles(columns), tiles)
     return WinogradPlan(problem, target, channels_last, vectors, segment, tiles)
 
