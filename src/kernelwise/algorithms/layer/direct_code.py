@@ -38,7 +38,10 @@ FIELDS = (
     *("panel", "panel_channel", "panel_plane", "panel_row", "panel_rows", "row_map", "row_step", "columns"),
     *("column_first", "column_stop", "column_lead", "column_map", "mapped", "origin"),
     # blocks of pixels
-    *("row_group", "tiles", "tile_last", "tile_kinds", "pixel_step", "line_step", "ahead"),
+    *("row_group", "tiles", "tile_last", "tile_kinds", "pixel_step", "line_step"),
+    # bytes from a block's pixels to those that are asked for: for the first block of outputs, and for all others, which
+    # find them in the caches
+    *("ahead", "near"),
     *("chunk", "pass_rows", "floor", "ceiling"),
     *("at_panel", "at_sums", "at_spare"),
 )
@@ -231,7 +234,7 @@ def _emit_unit(w: Writer) -> None:
         ws, shift = weights + block * a.integer("weight_block"), bias + block * w.tap_bytes
         channels = result + block * (a.integer("result_channel") * w.block)
         valid = (a.integer("outputs") - block * w.block).minimum(w.block)
-        ahead = fn.select(block.equals(begin), a.integer("ahead"), 0)  # all others find them in the caches
+        ahead = fn.select(block.equals(begin), a.integer("ahead"), a.integer("near"))
         with fn.loop(first, stop, a.integer("pass_rows")) as top:
             end = (top + a.integer("pass_rows")).minimum(stop)
             with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:

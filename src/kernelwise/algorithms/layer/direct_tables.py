@@ -87,4 +87,6 @@ def _blocks(plan: DirectPlan, sheet: Sheet) -> None:
     kinds = [several.index(outside(columns, x, tile)) if several else 0 for x in places]
     sheet.point("tile_kinds", np.array(kinds, np.int64))
     sheet.write(row_group=plan.row_group, tiles=len(places), tile_last=places[-1])
-    sheet.write(pixel_step=columns.stride * plan.problem.number.bytes)
+    step = columns.stride * plan.problem.number.bytes
+    small = plan.target.name != "avx512"  # the first-level cache, which holds the next block's pixels too elsewhere
+    sheet.write(pixel_step=step, near=tile * step if small else 0)
