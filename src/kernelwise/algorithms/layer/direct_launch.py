@@ -32,6 +32,7 @@ MOST_FETCHED = 8  # lines in a turn of the inner loop
 CHUNK_BYTES = {"avx512": 128 << 10}  # of weights that blocks of pixels meet in one go
 FEW_CHUNK_BYTES = 8 << 10  # the same on other machines, where a smaller first-level cache holds them, and pixels
 PASS_BYTES = 32 << 10  # of sums that wait in memory while other blocks of pixels meet the same weights
+MUCH = 1.02  # larger blocks may cost so much more
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
 
 
@@ -97,7 +98,7 @@ def plan(
     planes, rows, columns = problem.axes
     lanes, most = target.lanes(size), most_pixels(target)
     group = _row_group(rows.out, columns.out, most) if joined and not channels_last else 1
-    tile = -(-columns.out // -(-columns.out // most))
+    tile = _tile(columns.out, most)
     kinds = tuple(dict.fromkeys(tables.outside(columns, x, tile) for x in tables.tiles(columns, tile)))
     copied = row_bytes == 0 or (problem.padded and (group > 1 or not _left_out(problem, len(kinds))))
     pitch = ((columns.out - 1) * columns.stride + columns.reach + 1) * size if copied else row_bytes
@@ -135,6 +136,13 @@ def _left_out(problem: LayerProblem, kinds: int) -> bool:
 def _panel_channel(problem: LayerProblem, band: int, pitch: int) -> int:
     planes, rows, _ = problem.axes
     return odd(planes.taps * ((band - 1) * rows.stride + rows.reach + 1) * pitch)
+
+
+def _tile(columns: int, most: int) -> int:
+    """Pixels of a block: as many as make the fewest and fullest ones in a row, or somewhat more."""
+    sizes = {-(-columns // -(-columns // size)) for size in range(1, most + 1)}
+    costs = {size: -(-columns // size) * (max(size, LEAST_PIXELS) + BLOCK_PIXELS) for size in sizes}
+    return max(size for size, cost in costs.items() if cost <= MUCH * min(costs.values()))
 
 
 def _row_group(rows: int, columns: int, most: int) -> int:
