@@ -31,7 +31,7 @@ FIELDS = (
     # of each block of rows its pattern; of each strip its first column, whether it lies inside, and its masks
     *("patterns", "strips", "strip_columns", "strip_inside", "masks"),
     # limits; bytes to the pixels that are asked for ahead of their time; whether results go past the caches
-    *("floor", "ceiling", "ahead", "stream"),
+    *("floor", "ceiling", "ahead", "announce", "stream"),
 )
 MOST_UNROLLED = 220  # multiply-adds written out in one body; above that columns of taps are a loop
 
@@ -134,6 +134,8 @@ def _body(
     spec = w.spec
     total = [fn.constant(w.vector, 0.0)] * spec.block
     _fetch(w, fn, x + a.integer("ahead"))
+    with fn.when(a.integer("announce").differs(0)):
+        _announce(w, fn, out)
     if spec.tap_columns * spec.tap_rows * spec.block <= MOST_UNROLLED:
         for j in range(spec.tap_columns):
             _column(w, fn, x, masks, weights, j, total, slots)
@@ -217,6 +219,14 @@ def _fetch(w: _Writer, fn: Function, pixels: Value) -> None:
     for slot in range(spec.rows * spec.row_step):
         for at in range(0, spec.vectors * spec.halves * w.vector.bytes, ALIGN):
             fn.prefetch(pixels + (slot * spec.image_row + at))
+
+
+def _announce(w: _Writer, fn: Function, out: Value) -> None:
+    """Ask for the lines of the result that the block below will write."""
+    spec = w.spec
+    for r in range(spec.rows, 2 * spec.rows):
+        for at in range(0, spec.vectors * w.vector.bytes, ALIGN):
+            fn.prefetch(out + (r * spec.result_row + at), write=True)
 
 
 def _load(w: _Writer, fn: Function, place: Value, mask: Value | None) -> Value:

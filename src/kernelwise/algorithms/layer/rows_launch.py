@@ -32,6 +32,7 @@ MOST_WORK = 1 << 27  # of a unit: some milliseconds, after which a call can be i
 AHEAD = 8 << 10  # bytes: how far ahead of its use a block of pixels is asked for,
 LARGE_BLOCK = 32 << 10  # unless its rows are so long that it is better
 ALONG = 512  # to ask for pixels of the same rows
+ANNOUNCE_BYTES = 4 << 20  # the lines of results from this size on are asked for ahead
 STREAM_BYTES = 16 << 20  # results from this size on are written past the caches: smaller ones are still found there
 ZERO = 1  # register that holds what lies outside
 
@@ -176,8 +177,9 @@ def launch(plan: RowsPlan, images: int, image_strides: Strides, result_strides: 
     sheet.point("masks", aligned(np.where((pixels >= 0) & (pixels < columns.n), kind(-1), kind(0))))
     block = spec.rows * spec.row_step * abs(spec.image_row)
     ahead = up(AHEAD, block) if 0 < block <= LARGE_BLOCK else ALONG
-    large = images * problem.groups * problem.outputs * rows.out * columns.out * problem.number.bytes >= STREAM_BYTES
-    sheet.write(ahead=ahead if spec.image_row >= 0 else -ahead, stream=int(large))
+    bytes_out = images * problem.groups * problem.outputs * rows.out * columns.out * problem.number.bytes
+    sheet.write(ahead=ahead if spec.image_row >= 0 else -ahead, stream=int(bytes_out >= STREAM_BYTES))
+    sheet.write(announce=int(ANNOUNCE_BYTES <= bytes_out < STREAM_BYTES))
     write_limits(sheet, problem, limits)
     return Launch(sheet.args(), 0, images * ranges * bands, tuple(sheet.keep))
 
