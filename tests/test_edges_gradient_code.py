@@ -45,7 +45,7 @@ def test_no_routine_leaves_its_arrays(part: int, report_figure: Callable[[str, s
     status, last, complaints = guarded(part, PARTS, "plain")
     assert status == 0, f"in {last}:\n{complaints}"
     done = int(last.split()[1])
-    assert done > 150, "the fewer targets this processor runs, the fewer calls"
+    assert done > 133 * len(target.available())
     report_figure(f"gradients between forbidden pages, part {part + 1} of {PARTS}", f"{done} calls")
 
 
@@ -54,7 +54,7 @@ def test_no_routine_leaves_its_arrays_when_it_writes_past_the_caches() -> None:
     status, last, complaints = guarded(2, 7, "stream")
     assert status == 0, f"in {last}:\n{complaints}"
     done, streamed = map(int, last.split()[1:])
-    assert streamed == done > 30
+    assert streamed == done > 33 * len(target.available())
 
 
 @needs_fences

@@ -38,13 +38,13 @@ def assert_clean(first: int, step: int, which: str, how: str) -> int:
 def test_no_routine_leaves_its_arrays(part: int, report_figure: Callable[[str, str], None]) -> None:
     """Every form and pair of dtypes on the best target, and in turns on the rest; into every other dtype once."""
     done = assert_clean(part, PARTS, "some", "plain")
-    assert done > 250, "the fewer targets this processor runs, the fewer calls"
+    assert done > 600
     report_figure(f"between forbidden pages, part {part + 1} of {PARTS}", f"{done} calls")
 
 
 def test_no_routine_leaves_its_arrays_when_it_writes_past_the_caches(report_figure: Callable[[str, str], None]) -> None:
     done = assert_clean(1, 17, "some", "stream")
-    assert done > 50
+    assert done > 120
     report_figure("between forbidden pages, past the caches", f"{done} calls")
 
 

@@ -154,6 +154,17 @@ def test_rows_under_one_tap_are_cut_anew_with_the_same_bits(size: tuple[int, int
     assert np.abs(y - wanted).max() < 1e-6 * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize("taps", [1, 3])
+def test_long_rows_take_little_memory(taps: int, rng: np.random.Generator) -> None:
+    """Sums that wait for the next channels are few, however many pixels a row has."""
+    layer = Layer(1, 1, 600, 40, (axis(5000, taps, taps // 2, taps // 2),))
+    plan = layer.plan("host", "direct", 5000 * 4)
+    launch = direct_launch.launch(plan, 1, (0,) * 5, (0,) * 5, layer.limits, 1)[1]  # type: ignore[arg-type]
+    assert launch.scratch < direct_launch.PASS_BYTES + (4 << 10)
+    x, weight, bias = whole(layer, rng)
+    assert np.array_equal(run(layer, x, weight, bias), definition(layer, x, weight, bias))
+
+
 def test_weights_that_are_asked_for_ahead_change_nothing(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:

@@ -42,7 +42,7 @@ FIELDS = (
     # bytes from a block's pixels to those that are asked for: for the first block of outputs, and for all others, which
     # find them in the caches
     *("ahead", "near"),
-    *("chunk", "pass_rows", "floor", "ceiling"),
+    *("chunk", "pass_rows", "pass_tiles", "floor", "ceiling"),
     *("at_panel", "at_sums", "at_spare"),
 )
 
@@ -237,13 +237,14 @@ def _emit_unit(w: Writer) -> None:
         ahead = fn.select(block.equals(begin), a.integer("ahead"), a.integer("near"))
         with fn.loop(first, stop, a.integer("pass_rows")) as top:
             end = (top + a.integer("pass_rows")).minimum(stop)
-            with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:
-                of = Pass(source, channels, ws, shift, valid, ahead, channel, (first, top, end, stop))
-                _emit_pass(w, fn, a, args, scratch, of)
+            with fn.loop(0, a.integer("tiles"), a.integer("pass_tiles")) as left:
+                with fn.loop(0, a.integer("channels"), a.integer("chunk")) as channel:
+                    of = Pass(source, channels, ws, shift, valid, ahead, channel, (first, top, end, stop), left)
+                    _emit_pass(w, fn, a, args, scratch, of)
 
 
 class Pass(NamedTuple):
-    """A chunk of the channels of some rows of a unit: its weights are in the first-level cache from block to block."""
+    """A chunk of the channels of some blocks of a unit: its weights stay in the first-level cache."""
 
     source: Value  # the unit's first row of pixels
     result: Value  # how many bytes into the array its block of channels lies
@@ -253,6 +254,7 @@ class Pass(NamedTuple):
     ahead: Value
     channel: Value  # the first one
     rows: tuple[Value, Value, Value, Value]  # the unit's first, the first and the one behind the last of these, its end
+    left: Value  # the first block of a row
 
 
 def _emit_pass(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, of: Pass) -> None:
@@ -264,7 +266,7 @@ def _emit_pass(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, 
         line = of.source + (y - first) * (a.integer("row_step") * a.integer("panel_row"))
         out = of.result + y * a.integer("result_row")
         tap_rows = [fn.load(I64, a.address(name) + y * 8) for name in ("tap_first", "tap_stop")]
-        with fn.loop(0, tiles) as t:
+        with fn.loop(of.left, (of.left + a.integer("pass_tiles")).minimum(tiles)) as t:
             x = (t * len(w.spec.pixels)).minimum(a.integer("tile_last"))
             kind = fn.load(I64, a.address("tile_kinds") + t * 8)
             at = out + x * a.integer("result_column")
@@ -274,7 +276,8 @@ def _emit_pass(w: Writer, fn: Function, a: Record, args: Value, scratch: Value, 
                     _announce(w, fn, a, a.address("residual") + at, write=False)
             fetched = ((y_ - first) // group * tiles + t) * a.integer("fetch_share")
             fetch = fn.select(fetched < block_bytes, of.weights + (block_bytes + fetched), of.weights)
-            sums = scratch + a.integer("at_sums") + ((y_ - top) // group * tiles + t) * w.sums_bytes
+            waiting = (y_ - top) // group * a.integer("pass_tiles") + (t - of.left)
+            sums = scratch + a.integer("at_sums") + waiting * w.sums_bytes
             given = [line + x * a.integer("pixel_step"), of.weights, of.bias, fetch, sums, of.channel, at, of.valid]
             fn.call("block", VOID, [args, scratch, *given, *tap_rows, kind, of.ahead])
 

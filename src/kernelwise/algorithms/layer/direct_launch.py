@@ -226,7 +226,8 @@ def launch(
     sheet.write(weight_block=weight_block, weight_group=weight_block * blocks)
     tables.fill(plan, image_strides, sheet)
     write_limits(sheet, problem, limits)
-    sheet.write(chunk=_chunk(plan), pass_rows=_pass_rows(plan, sheet["tiles"]))
+    groups, tiles = _pass(plan, sheet["tiles"])
+    sheet.write(chunk=_chunk(plan), pass_rows=groups * plan.row_group, pass_tiles=tiles)
     fetch, turns = _fetched(plan, sheet["tiles"], weight_block * blocks)
     sheet.write(fetch_share=fetch * turns * ALIGN)
     scratch = _scratch(plan, sheet)
@@ -262,17 +263,18 @@ def _sums_bytes(plan: DirectPlan) -> int:
     return len(plan.spec.pixels) * plan.spec.vectors * plan.target.vector_bytes
 
 
-def _pass_rows(plan: DirectPlan, tiles: int) -> int:
-    """Rows over which a chunk of channels goes before the next one."""
-    groups = max(1, min(-(-plan.band // plan.row_group), PASS_BYTES // (tiles * _sums_bytes(plan))))
-    return groups * plan.row_group
+def _pass(plan: DirectPlan, tiles: int) -> tuple[int, int]:
+    """Groups of rows, and blocks of pixels in each, over which a chunk of channels goes before the next one."""
+    most = max(1, PASS_BYTES // _sums_bytes(plan))
+    tiles = min(tiles, most)
+    return max(1, min(-(-plan.band // plan.row_group), most // tiles)), tiles
 
 
 def _scratch(plan: DirectPlan, sheet: Sheet) -> int:
     """Lay out the memory of a worker; returns its size."""
     return sheet.lay_out(
         {
-            "at_sums": sheet["pass_rows"] // plan.row_group * sheet["tiles"] * _sums_bytes(plan),
+            "at_sums": sheet["pass_rows"] // plan.row_group * sheet["pass_tiles"] * _sums_bytes(plan),
             "at_spare": ALIGN,
             "at_panel": plan.problem.channels * plan.panel_channel + plan.target.vector_bytes if plan.panel else 0,
         }

@@ -30,7 +30,8 @@ FIELDS = (
     *("image_batch", "image_group", "result_batch", "result_group", "result_channel", "output_blocks"),
     # of each block of rows its pattern; of each strip its first column, whether it lies inside, and its masks
     *("patterns", "strips", "strip_columns", "strip_inside", "masks"),
-    # limits; bytes to the pixels that are asked for ahead of their time; whether results go past the caches
+    # limits; bytes to the pixels that are asked for ahead of their time; whether lines of the
+    # result are asked for too, and whether it goes past the caches
     *("floor", "ceiling", "ahead", "announce", "stream"),
 )
 MOST_UNROLLED = 220  # multiply-adds written out in one body; above that columns of taps are a loop
