@@ -221,7 +221,7 @@ def test_python_goes_on_during_a_long_call() -> None:
     while thread.is_alive():
         now = time.perf_counter()
         longest, last = max(longest, now - last), now
-    assert longest < (time.perf_counter() - start) / 2
+    assert longest < min(0.25, (time.perf_counter() - start) / 2)
 
 
 # ---------------------------------------------------------------- the disk cache

@@ -26,6 +26,12 @@ class Target:
     registers: int  # of that width
     fused: bool  # has fused multiply-add
 
+    @property
+    def large_caches(self) -> bool:
+        """Whether a core has more than 32 KB and 512 KB to itself: where there is AVX-512, as a rule; else not to be
+        counted on."""
+        return self.name == "avx512"
+
     def lanes(self, element_bytes: int) -> int:
         return self.vector_bytes // element_bytes
 

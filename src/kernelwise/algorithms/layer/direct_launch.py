@@ -29,8 +29,8 @@ MOST_KINDS = 3  # of blocks of pixels, by the taps that they find outside: at th
 LEAST_PIXELS = 4  # of a block: with fewer, sums wait for each other
 FETCHED_WEIGHTS = 256 << 10  # bytes of weights from which they are asked for a block ahead
 MOST_FETCHED = 8  # lines in a turn of the inner loop
-CHUNK_BYTES = {"avx512": 128 << 10}  # of weights that blocks of pixels meet in one go
-FEW_CHUNK_BYTES = 8 << 10  # the same on other machines, where a smaller first-level cache holds them, and pixels
+CHUNK_BYTES = 8 << 10  # of weights that blocks of pixels meet in one go: the first-level cache holds them, and pixels
+LARGE_CHUNK_BYTES = 128 << 10  # the same where caches are large: the second-level one does
 PASS_BYTES = 32 << 10  # of sums that wait in memory while other blocks of pixels meet the same weights
 MUCH = 1.02  # larger blocks may cost so much more
 BLOCK_PIXELS = 1.5  # what a block costs beside its pixels, in pixels
@@ -203,13 +203,11 @@ def launch(
     result."""
     plan, problem = _shared(plan, images, threads), plan.problem
     planes, rows, columns = problem.axes
-    if plan.flat:
-        size = problem.number.bytes
-        image_strides, result_strides = (
-            (*strides[:3], columns.n * size, size) for strides in (image_strides, result_strides)
-        )
-    sheet = Sheet(FIELDS)
     size, block = problem.number.bytes, block_channels(plan.spec, plan.target)
+    if plan.flat:
+        given = image_strides, result_strides
+        image_strides, result_strides = ((*strides[:3], columns.n * size, size) for strides in given)
+    sheet = Sheet(FIELDS)
     taps = math.prod(a.taps for a in problem.axes)
     blocks, bands = -(-problem.outputs // block), -(-rows.out // plan.band)
     units = images * problem.groups * planes.out * bands
@@ -248,10 +246,11 @@ def _fetched(plan: DirectPlan, tiles: int, weights: int) -> tuple[int, int]:
 
 
 def _chunk(plan: DirectPlan) -> int:
-    """Channels whose products are added up in one go: equal parts, whose weights stay in the first-level cache."""
+    """Channels whose products are added up in one go: equal parts, whose weights stay in a cache."""
     problem = plan.problem
     taps = math.prod(a.taps for a in problem.axes)
-    products = CHUNK_BYTES.get(plan.target.name, FEW_CHUNK_BYTES) // (plan.block * problem.number.bytes)
+    room = LARGE_CHUNK_BYTES if plan.target.large_caches else CHUNK_BYTES
+    products = room // (plan.block * problem.number.bytes)
     if problem.channels * taps <= 2 * products:
         products *= 2  # all of them
     most = max(1, min(plan.chain, products) // taps)

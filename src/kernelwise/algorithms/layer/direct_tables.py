@@ -88,5 +88,5 @@ def _blocks(plan: DirectPlan, sheet: Sheet) -> None:
     sheet.point("tile_kinds", np.array(kinds, np.int64))
     sheet.write(row_group=plan.row_group, tiles=len(places), tile_last=places[-1])
     step = columns.stride * plan.problem.number.bytes
-    small = plan.target.name != "avx512"  # the first-level cache, which holds the next block's pixels too elsewhere
-    sheet.write(pixel_step=step, near=tile * step if small else 0)
+    near = 0 if plan.target.large_caches else tile * step  # else the next block's pixels are in the first-level one
+    sheet.write(pixel_step=step, near=near)

@@ -58,7 +58,7 @@ class Writer(BaseWriter[WinogradSpec]):
         self.block_bytes = spec.vectors * self.vector.bytes
         self.unroll = min(UNROLL, self.lanes)
         self.tiles_bytes = len(spec.pixels) * self.vector.bytes  # a block of tiles, of one vector of channels
-        self.asks = module.target.name != "avx512"  # for the next block's: units are larger than the second-level cache
+        self.asks = not module.target.large_caches  # for the next block's: they may not be in the second-level one
 
     def multiply(self, fn: Function, x: Value, weights: Value, total: list[Value], ahead: int = 0) -> None:
         """One channel into the sums of a block: its weights in vectors, a number of each tile in all lanes. Weights

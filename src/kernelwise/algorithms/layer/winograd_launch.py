@@ -26,10 +26,10 @@ from .winograd_tiles import ALONG, GATHERED, TURNED
 from .winograd_weights import SQUARE
 
 CHAIN = 128  # channels whose products are added up in one go
-UNIT_BYTES = {"avx512": 960 << 10}  # of a unit's tiles and products: about the second-level cache
-LARGE_UNIT_BYTES = 2000 << 10  # the same on other machines, where it is small: what is far away is asked for ahead
-LEAST_TILES = {"avx512": 32}  # of a unit, where there are so many: weights are read once for all of them
-MANY_TILES = 64  # the same on other machines
+# Of a unit, where the second-level cache holds its tiles and products, and where it does not, but they are asked for
+# ahead: bytes of both, and the fewest tiles, where there are so many. Weights are read once for all of them.
+UNIT_BYTES, LEAST_TILES = 960 << 10, 32
+FAR_UNIT_BYTES, FAR_LEAST_TILES = 2000 << 10, 64
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def plan(problem: LayerProblem, target: Target, channels_last: bool) -> Winograd
     size, lanes = problem.number.bytes, target.lanes(problem.number.bytes)
     vectors = 2 if problem.outputs > lanes else 1
     channels = up(problem.channels, lanes) * planes.taps
-    unit = UNIT_BYTES.get(target.name, LARGE_UNIT_BYTES)
-    tiles = max(LEAST_TILES.get(target.name, MANY_TILES), unit // (POSITIONS * (channels + vectors * lanes) * size))
+    unit, least = (UNIT_BYTES, LEAST_TILES) if target.large_caches else (FAR_UNIT_BYTES, FAR_LEAST_TILES)
+    tiles = max(least, unit // (POSITIONS * (channels + vectors * lanes) * size))
     segment = even(_tiles(columns), tiles)
     return WinogradPlan(problem, target, channels_last, vectors, segment, tiles)
 
